@@ -1,0 +1,384 @@
+//! The handle that users hold.
+
+use crate::batch::WriteBatch;
+use crate::check::CheckReport;
+use crate::device::AlignedBuf;
+use crate::durability::Durability;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::extent::large::Source;
+use crate::health::Health;
+use crate::info::Info;
+use crate::iter::Iter;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::reader::ValueReader;
+use crate::report::OpenReport;
+use crate::snapshot::Snapshot;
+use crate::sync::Arc;
+use crate::value::Value;
+use std::fmt;
+use std::io::Read;
+use std::ops::RangeBounds;
+use std::path::Path;
+
+/// An open store: a sorted map from byte strings to byte strings, durable by default.
+///
+/// Cheap to clone and free to share between threads; all clones are one handle. Dropping the
+/// last of them, snapshots and iterators included, closes the volume.
+///
+/// ```
+/// use extentdb::Db;
+///
+/// # let dir = tempfile::tempdir()?;
+/// let db = Db::open(dir.path().join("data.vol"))?;
+/// db.put("plum", "purple")?;
+/// db.put("lime", "green")?;
+/// assert_eq!(db.get("plum")?.as_deref(), Some(&b"purple"[..]));
+/// db.delete("plum")?;
+/// assert_eq!(db.len(), 1);
+/// for entry in db.iter() {
+///     let entry = entry?;
+///     println!("{:?}: {} bytes", entry.key(), entry.value_len());
+/// }
+/// # Ok::<(), extentdb::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Db {
+    engine: Arc<Engine>,
+    durability: Durability,
+}
+
+/// Why [`Db::compare_and_swap`] did not swap: the value is another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CasMismatch {
+    /// The value that the key has; `None` if it has none.
+    pub current: Option<Value>,
+}
+
+impl fmt::Display for CasMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the key has another value than was expected")
+    }
+}
+
+impl std::error::Error for CasMismatch {}
+
+impl Db {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, durability: Durability::default() }
+    }
+
+    /// Opens the volume at `path` with default [`Options`], creating it as a file if nothing is
+    /// there.
+    ///
+    /// # Errors
+    /// `Locked` if it is open elsewhere, `NotAStore` if something else is there, `Corrupt` if
+    /// acknowledged data is damaged, `NewerFormat`, `ReadOnly`, `Io`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Options::new().open(path)
+    }
+
+    /// This store, with writes acknowledged as `durability` says.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// let fast = db.with_durability(extentdb::Durability::Buffered);
+    /// for i in 0..1000u32 {
+    ///     fast.put(i.to_be_bytes(), "value")?;
+    /// }
+    /// db.sync()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_durability(&self, durability: Durability) -> Self {
+        Self { engine: Arc::clone(&self.engine), durability }
+    }
+
+    /// How this handle's writes are acknowledged.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Stores `value` under `key`, replacing what was there.
+    ///
+    /// # Errors
+    /// `EmptyKey`, `KeyTooLong`, `ValueTooLong`, `Full`: nothing happened. `Indeterminate`: the
+    /// device failed on the way. `Poisoned`: it failed before, nothing happened.
+    #[doc(alias = "insert")]
+    #[doc(alias = "set")]
+    pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        let value = value.as_ref();
+        let source = Source::Slice(value);
+        self.engine.put(key.as_ref(), value.len() as u64, source, None, self.durability).map(drop)
+    }
+
+    /// Stores a value that is in aligned memory already: a large one is written from there,
+    /// without a copy.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// let mut buf = extentdb::AlignedBuf::new(1 << 20)?;
+    /// buf.fill(7);
+    /// db.put_aligned("large", buf)?;
+    /// assert_eq!(db.value_len("large")?, Some(1 << 20));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_aligned(&self, key: impl AsRef<[u8]>, value: AlignedBuf) -> Result<()> {
+        let source = Source::Aligned(&value);
+        self.engine.put(key.as_ref(), value.len() as u64, source, None, self.durability).map(drop)
+    }
+
+    /// Stores the next `len` bytes of `reader`, holding no more than a mebibyte of them in
+    /// memory.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put_reader("zeros", 100 << 20, std::io::repeat(0))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Source` if the reader fails or ends early: nothing was stored. Else as
+    /// [`put`](Self::put).
+    pub fn put_reader(&self, key: impl AsRef<[u8]>, len: u64, mut reader: impl Read) -> Result<()> {
+        let source = Source::Reader(&mut reader);
+        self.engine.put(key.as_ref(), len, source, None, self.durability).map(drop)
+    }
+
+    /// Removes `key` and its value. Nothing happens if it has none.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    #[doc(alias = "remove")]
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.engine.delete(key.as_ref(), None, self.durability).map(drop)
+    }
+
+    /// Applies all changes of `batch`, or none.
+    ///
+    /// # Errors
+    /// `BatchTooLarge` if it does not fit a quarter of an extent; values that are too large for
+    /// the log do not count. Else as [`put`](Self::put).
+    pub fn write(&self, batch: &WriteBatch) -> Result<()> {
+        self.engine.write(&batch.operations(), self.durability)
+    }
+
+    /// Stores `value` under `key` if it has no value. Returns whether it did.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// assert!(db.put_if_absent("lock", "mine")?);
+    /// assert!(!db.put_if_absent("lock", "yours")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_if_absent(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<bool> {
+        self.engine.put_if_absent(key.as_ref(), value.as_ref(), self.durability)
+    }
+
+    /// Replaces the value of `key` by `new` if it is `expected`; `None` stands for no value on
+    /// both sides. The inner result says whether it was.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("count", "1")?;
+    /// db.compare_and_swap("count", Some(b"1"), Some(b"2"))?.expect("nobody else counts");
+    /// let mismatch = db.compare_and_swap("count", Some(b"1"), Some(b"3"))?.unwrap_err();
+    /// assert_eq!(mismatch.current.as_deref(), Some(&b"2"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`put`](Self::put), and as [`get`](Self::get) for the value that is compared.
+    pub fn compare_and_swap(
+        &self,
+        key: impl AsRef<[u8]>,
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<Result<(), CasMismatch>> {
+        let swapped = self.engine.compare_and_swap(key.as_ref(), expected, new, self.durability)?;
+        Ok(swapped.map_err(|current| CasMismatch { current }))
+    }
+
+    /// The value of `key`, verified against its checksum; one device read at most.
+    ///
+    /// # Errors
+    /// `Corrupt` if the device does not return what was written, `Io` if it fails; never `None`
+    /// for either.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+        self.engine.get(key.as_ref())
+    }
+
+    /// The values of `keys`, in their order, all as of one moment.
+    pub fn multi_get<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Result<Option<Value>>> {
+        match self.engine.locate_all(keys) {
+            Ok(locations) => self.engine.fetch_all(keys, &locations),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    /// At most `len` bytes of the value of `key` from byte `offset` on; fewer where it ends
+    /// before. A large value is read only in part.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_range(&self, key: impl AsRef<[u8]>, offset: u64, len: u64) -> Result<Option<Value>> {
+        let key = key.as_ref();
+        let location = self.engine.locate(key)?;
+        let wanted = offset..offset.saturating_add(len);
+        location.map(|location| self.engine.fetch_range(key, location, wanted)).transpose()
+    }
+
+    /// A reader over the value of `key` that holds no more than a mebibyte of it in memory.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_reader(&self, key: impl AsRef<[u8]>) -> Result<Option<ValueReader>> {
+        let key = key.as_ref();
+        let location = self.engine.locate(key)?;
+        location.map(|location| ValueReader::new(&self.engine, key, location)).transpose()
+    }
+
+    /// Whether `key` has a value. No device read.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.engine.locate(key.as_ref())?.is_some())
+    }
+
+    /// Length in bytes of the value of `key`. No device read.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn value_len(&self, key: impl AsRef<[u8]>) -> Result<Option<u64>> {
+        let location = self.engine.locate(key.as_ref())?;
+        Ok(location.map(|location| u64::from(location.value_len())))
+    }
+
+    /// Number of keys. Exact, and takes no time.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.engine.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All entries in key order, as of now.
+    #[must_use]
+    pub fn iter(&self) -> Iter {
+        self.range::<&[u8], _>(..)
+    }
+
+    /// The entries of a range of keys, in order, as of now. An inverted range is empty.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # for key in ["a", "b", "c"] { db.put(key, key)?; }
+    /// let last = db.range("a".."c").next_back().expect("there is one")?;
+    /// assert_eq!(last.key(), b"b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn range<K: AsRef<[u8]>, R: RangeBounds<K>>(&self, range: R) -> Iter {
+        Iter::over(&self.engine, self.engine.view(), range)
+    }
+
+    /// The entries whose keys start with `prefix`, in order, as of now.
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter {
+        Iter::with_prefix(&self.engine, self.engine.view(), prefix.as_ref())
+    }
+
+    /// The store as it is now, unmoved by later writes.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "old")?;
+    /// let before = db.snapshot();
+    /// db.put("k", "new")?;
+    /// assert_eq!(before.get("k")?.as_deref(), Some(&b"old"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(&self.engine)
+    }
+
+    /// Makes every acknowledged write durable, whatever its durability.
+    ///
+    /// # Errors
+    /// `Poisoned` if the device fails, or failed before.
+    pub fn sync(&self) -> Result<()> {
+        self.engine.sync()
+    }
+
+    /// Reads and verifies everything: superblocks, every page of the log, every value.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`. What is damaged is in the report.
+    pub fn check(&self) -> Result<CheckReport> {
+        self.engine.check()
+    }
+
+    /// Latencies, counters and space, as of now.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.engine.metrics()
+    }
+
+    /// The device, and how the store uses it.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        self.engine.info()
+    }
+
+    /// Whether the handle still writes.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        match (self.engine.fatal(), self.engine.check_usable()) {
+            (Some(cause), _) => Health::Poisoned(cause),
+            (None, Err(_)) => Health::Closed,
+            (None, Ok(())) => Health::Healthy,
+        }
+    }
+
+    /// What opening the volume found.
+    #[must_use]
+    pub fn open_report(&self) -> &OpenReport {
+        self.engine.report()
+    }
+
+    /// Makes everything durable and releases the volume. Other clones, snapshots and iterators
+    /// return `Closed` from then on.
+    ///
+    /// # Errors
+    /// `Closed` if it was closed before; `Poisoned` or `Io` if the device fails: the volume is
+    /// released all the same.
+    pub fn close(self) -> Result<()> {
+        self.engine.close()
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").field("durability", &self.durability).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,103 @@
+//! A device with a name: its errors say what was being done, and what was written is counted.
+
+use super::Device;
+use crate::error::{Error, Result};
+use crate::format::ids::{PAGE_BYTES, PageNo};
+use crate::sync::{Arc, AtomicU64, Ordering};
+use std::io;
+use std::path::PathBuf;
+
+/// What bytes are written for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// Pages of batches and epoch headers.
+    Log,
+    /// Large values.
+    Large,
+    /// Zeros, ahead of the log.
+    Preparation,
+    /// Footers, evidence pages and superblocks.
+    Upkeep,
+}
+
+/// Bytes and operations so far.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    written: [AtomicU64; 4],
+    pub(crate) writes: AtomicU64,
+    pub(crate) barriers: AtomicU64,
+    pub(crate) reads: AtomicU64,
+    pub(crate) read_bytes: AtomicU64,
+}
+
+impl Traffic {
+    /// Bytes written for `purpose`.
+    pub(crate) fn written(&self, purpose: Purpose) -> u64 {
+        self.written[purpose as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// The volume as the engine uses it.
+#[derive(Debug)]
+pub(crate) struct Volume {
+    device: Arc<dyn Device>,
+    path: Arc<PathBuf>,
+    pub(crate) traffic: Traffic,
+}
+
+impl Volume {
+    pub(crate) fn new(device: Arc<dyn Device>, path: Arc<PathBuf>) -> Self {
+        Self { device, path, traffic: Traffic::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Arc<PathBuf> {
+        &self.path
+    }
+
+    pub(crate) fn len_pages(&self) -> u64 {
+        self.device.len_pages()
+    }
+
+    pub(crate) fn read(&self, page: PageNo, buf: &mut [u8]) -> Result<()> {
+        self.traffic.reads.fetch_add(1, Ordering::Relaxed);
+        self.traffic.read_bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        self.device.read(page, buf).map_err(|e| self.error("read", page, e))
+    }
+
+    pub(crate) fn write(&self, purpose: Purpose, page: PageNo, buf: &[u8]) -> Result<()> {
+        assert!(buf.len().is_multiple_of(PAGE_BYTES), "only whole pages are written");
+        self.traffic.writes.fetch_add(1, Ordering::Relaxed);
+        self.traffic.written[purpose as usize].fetch_add(buf.len() as u64, Ordering::Relaxed);
+        self.device.write(page, buf).map_err(|e| self.error("write", page, e))
+    }
+
+    pub(crate) fn barrier(&self) -> Result<()> {
+        self.traffic.barriers.fetch_add(1, Ordering::Relaxed);
+        self.device.barrier().map_err(|e| self.error("barrier", PageNo(0), e))
+    }
+
+    /// Makes `pages` pages exist and their existence durable.
+    pub(crate) fn grow(&self, pages: u64) -> Result<()> {
+        let start = PageNo(self.len_pages());
+        match self.device.grow(pages) {
+            Ok(()) => self.barrier(),
+            Err(e) if is_out_of_space(&e) => Err(Error::Full { pinned_by: None }),
+            Err(e) => Err(self.error("grow", start, e)),
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.device.close();
+    }
+
+    fn error(&self, op: &'static str, page: PageNo, source: io::Error) -> Error {
+        Error::Io { op, page: page.0, path: Arc::clone(&self.path), source: Arc::new(source) }
+    }
+}
+
+fn is_out_of_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}

@@ -1,0 +1,110 @@
+//! Reads and verifies everything, while the store is in use.
+
+use super::Engine;
+use super::recovery::{Found, find_superblock};
+use crate::check::CheckReport;
+use crate::error::{Error, Result};
+use crate::format::ids::BatchNo;
+use crate::format::record::{Entries, Record};
+use crate::wal::{Replay, Sink};
+use std::ops::Bound;
+
+/// Counts what a pass over the log finds.
+#[derive(Default)]
+struct Counting {
+    batch: BatchNo,
+    extents: usize,
+    senseless: bool,
+}
+
+impl Sink for Counting {
+    fn accept(&mut self, entries: &[u8]) -> Result<()> {
+        self.senseless |= Entries::new(entries).any(|entry| entry.is_none());
+        Ok(())
+    }
+
+    fn is_whole(&mut self, _: &Record<'_>) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn progress(&mut self, batch: BatchNo, extents: usize) {
+        (self.batch, self.extents) = (batch, extents);
+    }
+}
+
+impl Engine {
+    /// Superblocks, every page of the log, every value that a key has.
+    pub(crate) fn check(&self) -> Result<CheckReport> {
+        self.check_usable()?;
+        let mut report = CheckReport::default();
+        self.check_superblocks(&mut report)?;
+        self.check_log(&mut report)?;
+        self.check_values(&mut report)?;
+        Ok(report)
+    }
+
+    fn check_superblocks(&self, report: &mut CheckReport) -> Result<()> {
+        let _unwritten = self.superblock.lock();
+        let mut page = self.core.pool.take(1)?;
+        let damaged = match find_superblock(&self.core.volume, &mut page) {
+            Ok(Found::Store(_, None)) => return Ok(()),
+            Ok(Found::Store(_, Some(what))) => what,
+            Ok(_) => "neither superblock is valid",
+            Err(error) => {
+                report.problems.push(error);
+                return Ok(());
+            }
+        };
+        report.problems.push(Error::Corrupt { page: 0, key: None, what: damaged });
+        Ok(())
+    }
+
+    /// Reads the log without its footers. It may grow meanwhile; what was durable at the start
+    /// has to be there.
+    fn check_log(&self, report: &mut CheckReport) -> Result<()> {
+        let durable = self.log.durable();
+        let anchor = self.superblock.lock().anchor;
+        let mut sink = Counting::default();
+        let replay = Replay::new(
+            &self.core.volume,
+            &self.core.pool,
+            self.core.store,
+            self.core.space.extent_pages(),
+            anchor,
+            &mut sink,
+        );
+        let end = replay.and_then(|replay| replay.without_footers().run());
+        let reached = end.as_ref().map_or(sink.batch, |end| end.tail.batch);
+        match end {
+            Ok(end) if reached >= durable => report.log_extents = end.extents.len() as u64,
+            Err(_) if reached >= durable => report.log_extents = sink.extents as u64,
+            Err(error) => report.problems.push(error),
+            Ok(end) => report.problems.push(Error::Corrupt {
+                page: end.tail.next_page().0,
+                key: None,
+                what: "the log ends before its last durable batch",
+            }),
+        }
+        if sink.senseless {
+            report.problems.push(Error::Corrupt {
+                page: anchor.page.0,
+                key: None,
+                what: "the log holds a record that makes no sense",
+            });
+        }
+        report.batches = reached.0;
+        Ok(())
+    }
+
+    fn check_values(&self, report: &mut CheckReport) -> Result<()> {
+        for (key, location) in self.view()?.range(Bound::Unbounded, Bound::Unbounded) {
+            report.keys += 1;
+            match self.fetch(&key, location) {
+                Ok(value) => report.value_bytes += value.len() as u64,
+                Err(error @ (Error::Closed | Error::Forked)) => return Err(error),
+                Err(error) => report.problems.push(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! Where log, extents and index meet.
+//!
+//! Reading order: [`write`] a put on its way down, [`read`] a get on its way back, `apply` the
+//! fold of the log that is the state, [`recovery`] the same fold at open, [`creation`] how a
+//! volume comes to be.
+
+mod apply;
+mod check;
+mod core;
+mod creation;
+mod geometry;
+mod open;
+mod read;
+mod recovery;
+mod write;
+
+use self::core::Core;
+use crate::device::{AlignedBuf, DeviceInfo, ForkGuard};
+use crate::error::{Error, Result};
+use crate::extent::bytes_of;
+use crate::format::location::Location;
+use crate::format::superblock::{MAX_SPARES, Superblock};
+use crate::index::{Key, View};
+use crate::info::Info;
+use crate::metrics::{Counter, Metrics, Recorder, Stage};
+use crate::options::Options;
+use crate::report::OpenReport;
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Thread};
+use crate::value::Value;
+use crate::wal::Log;
+use std::fmt;
+
+pub(crate) use write::Operation;
+
+/// An open volume.
+pub(crate) struct Engine {
+    core: Arc<Core>,
+    log: Arc<Log>,
+    recorder: Arc<Recorder>,
+    options: Options,
+    device: DeviceInfo,
+    report: OpenReport,
+    superblock: Mutex<Superblock>,
+    fork: ForkGuard,
+    closed: AtomicBool,
+    threads: Mutex<Vec<Thread>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Refuses a handle that was closed or inherited by a forked child.
+    pub(crate) fn check_usable(&self) -> Result<()> {
+        if self.fork.is_child() {
+            return Err(Error::Forked);
+        }
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// The value of `key`.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.check_usable()?;
+        let begun = self.recorder.start();
+        let location = self.core.index.get(key);
+        self.recorder.lap(Stage::GetIndex, begun);
+        let value = location.map(|location| self.fetch(key, location)).transpose();
+        self.recorder.stop(Stage::Get, begun);
+        self.recorder.count(Counter::Gets, 1);
+        self.recorder.count(Counter::Misses, u64::from(location.is_none()));
+        value
+    }
+
+    /// Where the value of `key` is.
+    pub(crate) fn locate(&self, key: &[u8]) -> Result<Option<Location>> {
+        self.check_usable()?;
+        Ok(self.core.index.get(key))
+    }
+
+    /// Where the values of `keys` are, all as of one moment.
+    pub(crate) fn locate_all<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Location>>> {
+        let view = self.view()?;
+        Ok(keys.iter().map(|key| view.get(key.as_ref())).collect())
+    }
+
+    /// The values of `keys` at `locations`.
+    pub(crate) fn fetch_all<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        locations: &[Option<Location>],
+    ) -> Vec<Result<Option<Value>>> {
+        let fetch = |(key, location): (&K, &Option<Location>)| {
+            location.map(|location| self.fetch(key.as_ref(), location)).transpose()
+        };
+        keys.iter().zip(locations).map(fetch).collect()
+    }
+
+    /// All keys as they are now.
+    pub(crate) fn view(&self) -> Result<View> {
+        self.check_usable()?;
+        Ok(self.core.index.view())
+    }
+
+    /// Number of keys.
+    pub(crate) fn len(&self) -> u64 {
+        if self.fork.is_child() { 0 } else { self.core.index.len() }
+    }
+
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.check_usable()?;
+        self.log.sync()
+    }
+
+    /// The failure that stopped the handle from writing, if one did.
+    pub(crate) fn fatal(&self) -> Option<Arc<Error>> {
+        if self.fork.is_child() { Some(Arc::new(Error::Forked)) } else { self.log.fatal() }
+    }
+
+    pub(crate) fn report(&self) -> &OpenReport {
+        &self.report
+    }
+
+    pub(crate) fn info(&self) -> Info {
+        let superblock = self.superblock.lock();
+        Info::new(self.device.clone(), &superblock, &self.options, self.core.volume.len_pages())
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        let usage = self.core.space.usage();
+        let mut metrics = self.recorder.snapshot().with_traffic(&self.core.volume.traffic);
+        metrics.keys = self.len();
+        metrics.volume_bytes = bytes_of(self.core.volume.len_pages());
+        metrics.max_bytes = bytes_of(self.core.space.max_pages());
+        metrics.log_bytes = bytes_of(usage.log_pages);
+        metrics.large_bytes = bytes_of(usage.large_pages);
+        metrics.free_bytes = bytes_of(usage.free_pages);
+        metrics
+    }
+
+    /// Makes everything durable, releases the volume, and refuses all later use.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.check_usable()?;
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Err(Error::Closed);
+        }
+        let closed = self.log.close().and_then(|()| self.write_superblock());
+        for thread in self.threads.lock().drain(..) {
+            thread.join();
+        }
+        self.core.volume.close();
+        closed
+    }
+
+    /// Writes a superblock that knows how far the volume has been prepared.
+    fn write_superblock(&self) -> Result<()> {
+        let mut superblock = self.superblock.lock();
+        superblock.generation = superblock.generation.next();
+        superblock.pages = self.core.volume.len_pages();
+        superblock.spares = self.core.space.prepared_spares(MAX_SPARES);
+        let mut page: AlignedBuf = self.core.pool.take(1)?;
+        creation::write(&self.core.volume, &superblock, &mut page)
+    }
+}
+
+impl Drop for Engine {
+    /// Closes the volume, unless that happened or the process is a forked child, in which the
+    /// engine's threads do not exist.
+    fn drop(&mut self) {
+        // Who wants to hear of an error calls `close`.
+        let _ = self.close();
+    }
+}
+
+/// A key that the index shares.
+pub(crate) type SharedKey = Key;

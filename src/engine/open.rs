@@ -1,0 +1,209 @@
+//! From a path to an open volume.
+
+use super::Engine;
+use super::core::Core;
+use super::creation::create;
+use super::geometry::Geometry;
+use super::recovery::{Found, find_superblock, recover};
+use crate::device::{self, AlignedBuf, BufferPool, Device, DeviceInfo, ForkGuard, Volume};
+use crate::error::{Error, Result};
+use crate::extent::Space;
+use crate::format::ids::{PAGE_BYTES, PageNo, StoreId, pages_for};
+use crate::format::superblock::Superblock;
+use crate::index::Index;
+use crate::metrics::{Recorder, Stage};
+use crate::options::Options;
+use crate::report::OpenReport;
+use crate::sync::{self, Arc, AtomicBool, Mutex, Thread};
+use crate::wal::{Log, LogConfig};
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+
+/// What stands behind a volume, opened and locked.
+struct Medium {
+    volume: Arc<Volume>,
+    info: DeviceInfo,
+    is_block_device: bool,
+    len_bytes: u64,
+    path: Arc<PathBuf>,
+}
+
+impl Engine {
+    /// Opens the volume at `path`, creating it if it is absent and the options allow it.
+    pub(crate) fn open(path: &Path, options: &Options) -> Result<Arc<Self>> {
+        options.check()?;
+        let begun = sync::now();
+        let may_create = options.create || options.create_new;
+        let opened = device::open(path, options.direct_io, may_create)?;
+        let path = Arc::new(path.to_path_buf());
+        let device: Arc<dyn Device> = Arc::new(opened.device);
+        let medium = Medium {
+            volume: Arc::new(Volume::new(device, Arc::clone(&path))),
+            info: opened.info,
+            is_block_device: opened.is_block_device,
+            len_bytes: opened.len_bytes,
+            path,
+        };
+        let result = Self::open_medium(&medium, options, begun);
+        if result.is_err() {
+            medium.volume.close();
+        }
+        result
+    }
+
+    fn open_medium(medium: &Medium, options: &Options, begun: sync::Instant) -> Result<Arc<Self>> {
+        let pool = BufferPool::new(options.buffer_bytes);
+        let mut report = OpenReport::default();
+        // R1: what an earlier process wrote and never flushed must not be shown and then lost.
+        medium.volume.barrier()?;
+        let superblock = find_or_create(medium, options, &pool, &mut report)?;
+        report.timings.lock = begun.elapsed();
+        let max_pages = growth_limit(&superblock, options, medium.volume.len_pages());
+        let core = Arc::new(Core {
+            volume: Arc::clone(&medium.volume),
+            store: superblock.store,
+            space: Space::new(
+                Arc::clone(&medium.volume),
+                pool.clone(),
+                superblock.extent_pages,
+                max_pages,
+            ),
+            pool: pool.clone(),
+            index: Index::new(),
+            on_fatal: options.on_fatal.clone(),
+        });
+        let start = recover(&core, &superblock, options.on_progress.as_ref(), &mut report)?;
+        let recorder = Arc::new(Recorder::new());
+        let config = LogConfig {
+            store: superblock.store,
+            extent_pages: superblock.extent_pages,
+            depth: options.pipeline_depth,
+            worth_bytes: options.worth_bytes,
+            window: options.sync_window,
+        };
+        let volume = Arc::clone(&core.volume);
+        let host = Arc::clone(&core);
+        let log = Log::new(config, volume, host, Arc::clone(&recorder), pool, start);
+        let engine = Arc::new(Self {
+            core,
+            log: Arc::new(log),
+            recorder,
+            options: options.clone(),
+            device: medium.info.clone(),
+            report,
+            superblock: Mutex::new(Superblock { max_pages, ..superblock }),
+            fork: ForkGuard::new(),
+            closed: AtomicBool::new(false),
+            threads: Mutex::new(Vec::new()),
+        });
+        if let Err(error) = engine.start_threads() {
+            // The threads that did start end with the log.
+            let _ = engine.close();
+            return Err(error);
+        }
+        engine.recorder.stop(Stage::Open, Some(begun));
+        Ok(engine)
+    }
+
+    fn start_threads(&self) -> Result<()> {
+        let flusher = Arc::clone(&self.log);
+        let upkeep = Arc::clone(&self.log);
+        let started = [
+            Thread::start("extentdb-flush", move || flusher.run_flusher()),
+            Thread::start("extentdb-upkeep", move || upkeep.run_upkeep()),
+        ];
+        let mut threads = self.threads.lock();
+        for thread in started {
+            threads.push(thread.map_err(|source| Error::Io {
+                op: "start a thread for",
+                page: 0,
+                path: Arc::clone(self.core.volume.path()),
+                source: Arc::new(source),
+            })?);
+        }
+        Ok(())
+    }
+}
+
+fn growth_limit(superblock: &Superblock, options: &Options, len_pages: u64) -> u64 {
+    if superblock.fixed {
+        return superblock.max_pages;
+    }
+    let asked = options.max_bytes.map(|bytes| bytes / PAGE_BYTES as u64);
+    asked.unwrap_or(superblock.max_pages).max(len_pages)
+}
+
+fn find_or_create(
+    medium: &Medium,
+    options: &Options,
+    pool: &BufferPool,
+    report: &mut OpenReport,
+) -> Result<Superblock> {
+    let mut page = pool.take(1)?;
+    let store = match find_superblock(&medium.volume, &mut page)? {
+        Found::Store(..) if options.create_new => {
+            return Err(Error::AlreadyExists { path: Arc::clone(&medium.path) });
+        }
+        Found::Store(superblock, damaged) => {
+            let note = |what| format!("{what} is damaged; the other one serves");
+            report.repaired.extend(damaged.map(note));
+            return Ok(*superblock);
+        }
+        Found::Unfinished(store) => store,
+        found => {
+            check_vacant(medium, options, &found, &mut page)?;
+            new_store_id()
+        }
+    };
+    let device_pages = medium.is_block_device.then(|| medium.volume.len_pages());
+    let geometry = Geometry::new(options, device_pages)?;
+    report.created = true;
+    create(&medium.volume, pool, store, geometry)
+}
+
+/// Whether a volume may be created here: nothing that is not ours is overwritten.
+fn check_vacant(
+    medium: &Medium,
+    options: &Options,
+    found: &Found,
+    page: &mut AlignedBuf,
+) -> Result<()> {
+    let refuse = |what| Err(Error::NotAStore { path: Arc::clone(&medium.path), what });
+    if medium.is_block_device {
+        if !zeros_at_ends(&medium.volume, page)? {
+            return refuse("the device holds other data; erase its first and last MiB to use it");
+        }
+        if !options.create_new {
+            return refuse("the device is empty; open it with create_new(true) to use it");
+        }
+        return Ok(());
+    }
+    let vacant = medium.len_bytes == 0
+        || (medium.len_bytes == PAGE_BYTES as u64 && matches!(found, Found::Zeros));
+    if !vacant {
+        return refuse("the file holds other data; choose another path");
+    }
+    if options.create || options.create_new {
+        return Ok(());
+    }
+    refuse("the file is empty; open it with create(true) to use it")
+}
+
+/// Whether the places hold only zeros where file systems, partition tables and volume managers
+/// keep their identity.
+fn zeros_at_ends(volume: &Volume, page: &mut AlignedBuf) -> Result<bool> {
+    let probe = pages_for(1 << 20);
+    let len = volume.len_pages();
+    let last = len.saturating_sub(probe).max(probe);
+    for at in (0..probe.min(len)).chain(last..len) {
+        volume.read(PageNo(at), page)?;
+        if page.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn new_store_id() -> StoreId {
+    StoreId(RandomState::new().hash_one(std::process::id()))
+}

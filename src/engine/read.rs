@@ -1,0 +1,181 @@
+//! From a location to verified bytes: one device read of exactly the pages that hold them.
+
+use super::Engine;
+use crate::device::AlignedBuf;
+use crate::error::{Error, Result};
+use crate::format::ids::{PAGE_BYTES, PageNo};
+use crate::format::large::{self, BLOCK_BYTES, LargeHeader, LargeIdentity, LargeShape};
+use crate::format::location::{Home, Location};
+use crate::format::log_page::{self, LogHeader, PageKind, pages_for_stream};
+use crate::metrics::Stage;
+use crate::value::Value;
+use std::ops::Range;
+
+/// Why bytes that were read are not the value.
+type Fault = &'static str;
+
+impl Engine {
+    /// The value of `key` at `location`.
+    pub(crate) fn fetch(&self, key: &[u8], location: Location) -> Result<Value> {
+        self.check_usable()?;
+        match location.home() {
+            Home::Log => match self.log.read_unwritten(location, key.len()) {
+                Some(bytes) => Ok(Value::from(bytes)),
+                None => self.fetch_log(key, location),
+            },
+            Home::Large => self.fetch_large(key, location),
+        }
+    }
+
+    /// Bytes `wanted` of the value, reading no more of a large one than they need.
+    pub(crate) fn fetch_range(
+        &self,
+        key: &[u8],
+        location: Location,
+        wanted: Range<u64>,
+    ) -> Result<Value> {
+        let len = u64::from(location.value_len());
+        let wanted = wanted.start.min(len)..wanted.end.min(len).max(wanted.start.min(len));
+        if location.home() == Home::Log || wanted == (0..len) {
+            let whole = self.fetch(key, location)?;
+            return Ok(whole.slice(wanted.start as usize..wanted.end as usize));
+        }
+        self.check_usable()?;
+        self.fetch_blocks(key, location, wanted)
+    }
+
+    fn fetch_log(&self, key: &[u8], location: Location) -> Result<Value> {
+        let at = location.offset() as usize;
+        let len = key.len() + location.value_len() as usize;
+        let mut buf = self.core.pool.take(pages_for_stream(at + len))?;
+        let start = self.read_verified(location.page(), key, &mut buf, |buf| {
+            self.verify_log_pages(location.page(), buf)?;
+            let start = log_page::join_payloads(buf) + at;
+            if buf[start..start + key.len()] == *key { Ok(start) } else { Err("another key") }
+        })?;
+        Ok(Value::from_pages(buf, start + key.len()..start + len))
+    }
+
+    fn verify_log_pages(&self, first: PageNo, buf: &[u8]) -> Result<(), Fault> {
+        let incarnation = self.core.space.incarnation_of(self.core.space.extent_of(first));
+        let mut before: Option<LogHeader> = None;
+        for (i, page) in buf.chunks_exact(PAGE_BYTES).enumerate() {
+            let header = log_page::open(page, self.core.store, first.plus(i as u64))
+                .ok_or("the page fails its checksum or is not the one that was written here")?;
+            let sound = header.kind == PageKind::Batch
+                && Some(header.incarnation) == incarnation
+                && before.is_none_or(|before| {
+                    header.batch == before.batch && header.index == before.index + 1
+                });
+            if !sound {
+                return Err("the page is of an earlier life of its extent");
+            }
+            before = Some(header);
+        }
+        Ok(())
+    }
+
+    fn fetch_large(&self, key: &[u8], location: Location) -> Result<Value> {
+        let shape = shape_of(key, location);
+        let mut buf = self.core.pool.take(shape.pages() as usize)?;
+        let start = shape.header_pages() as usize * PAGE_BYTES;
+        let end = start + location.value_len() as usize;
+        self.read_verified(location.page(), key, &mut buf, |buf| {
+            let (header, data) = buf.split_at(start);
+            let header = self.open_header(header, key, location)?;
+            if header.verifies(0, &data[..end - start]) { Ok(()) } else { Err(BAD_BLOCK) }
+        })?;
+        Ok(Value::from_pages(buf, start..end))
+    }
+
+    /// Reads the header, then the blocks that hold `wanted`.
+    fn fetch_blocks(&self, key: &[u8], location: Location, wanted: Range<u64>) -> Result<Value> {
+        let header_buf = self.read_large_header(key, location)?;
+        self.read_blocks(key, location, &header_buf, wanted)
+    }
+
+    /// The verified header pages of a large value.
+    pub(crate) fn read_large_header(&self, key: &[u8], location: Location) -> Result<AlignedBuf> {
+        let shape = shape_of(key, location);
+        let mut buf = self.core.pool.take(shape.header_pages() as usize)?;
+        self.read_verified(location.page(), key, &mut buf, |buf| {
+            self.open_header(buf, key, location).map(drop)
+        })?;
+        Ok(buf)
+    }
+
+    /// Bytes `wanted` of a large value, verified by its `header` pages.
+    pub(crate) fn read_blocks(
+        &self,
+        key: &[u8],
+        location: Location,
+        header: &AlignedBuf,
+        wanted: Range<u64>,
+    ) -> Result<Value> {
+        if wanted.is_empty() {
+            return Ok(Value::from(Vec::new()));
+        }
+        let block = BLOCK_BYTES as u64;
+        let first = wanted.start / block;
+        let start = first * block;
+        let end = wanted.end.next_multiple_of(block).min(u64::from(location.value_len()));
+        let pages = (end - start).div_ceil(PAGE_BYTES as u64);
+        let shape = shape_of(key, location);
+        let at = location.page().plus(shape.header_pages() + start / PAGE_BYTES as u64);
+        let mut buf = self.core.pool.take(pages as usize)?;
+        self.read_verified(at, key, &mut buf, |buf| {
+            let header = self.open_header(header, key, location)?;
+            let data = &buf[..(end - start) as usize];
+            if header.verifies(first as usize, data) { Ok(()) } else { Err(BAD_BLOCK) }
+        })?;
+        let range = (wanted.start - start) as usize..(wanted.end - start) as usize;
+        Ok(Value::from_pages(buf, range))
+    }
+
+    fn open_header<'b>(
+        &self,
+        pages: &'b [u8],
+        key: &[u8],
+        location: Location,
+    ) -> Result<LargeHeader<'b>, Fault> {
+        let run =
+            self.core.space.large_at(location.page()).ok_or("the value is not known any more")?;
+        let identity = LargeIdentity {
+            store: self.core.store,
+            page: location.page(),
+            incarnation: run.incarnation,
+        };
+        large::open(pages, identity, key, location.value_len())
+            .ok_or("the header of the large value is damaged or not its own")
+    }
+
+    /// Reads `buf` from `page` on and has it verified; once more from the device if that fails,
+    /// then it is corrupt, never absent.
+    fn read_verified<T>(
+        &self,
+        page: PageNo,
+        key: &[u8],
+        buf: &mut AlignedBuf,
+        mut verify: impl FnMut(&mut [u8]) -> Result<T, Fault>,
+    ) -> Result<T> {
+        let mut what = "";
+        for _ in 0..2 {
+            let begun = self.recorder.start();
+            self.core.volume.read(page, buf)?;
+            let begun = self.recorder.lap(Stage::GetDevice, begun);
+            let verified = verify(buf);
+            self.recorder.stop(Stage::GetVerify, begun);
+            match verified {
+                Ok(found) => return Ok(found),
+                Err(fault) => what = fault,
+            }
+        }
+        Err(Error::Corrupt { page: page.0, key: Some(key.to_vec()), what })
+    }
+}
+
+const BAD_BLOCK: Fault = "a block of the large value fails its checksum";
+
+fn shape_of(key: &[u8], location: Location) -> LargeShape {
+    LargeShape { key_len: key.len(), value_len: location.value_len() }
+}

@@ -1,0 +1,309 @@
+//! Puts, deletes and batches on their way to the log.
+
+use super::Engine;
+use crate::durability::Durability;
+use crate::error::{Error, Result};
+use crate::extent::Allocation;
+use crate::extent::large::{LargeWriter, Source};
+use crate::format::large::LargeShape;
+use crate::format::log_page::PAYLOAD_BYTES;
+use crate::format::record::{Expected, LargePointer, MAX_PREFIX_BYTES, Record};
+use crate::metrics::{Counter, Stage};
+use crate::sync::Arc;
+use crate::value::Value;
+use crate::wal::{Item, Unit};
+use std::borrow::Cow;
+
+/// Longest key in bytes.
+const MAX_KEY_BYTES: usize = 65_535;
+/// Values up to this part of an extent may travel in the log.
+const INLINE_FRACTION: usize = 8;
+
+/// One change of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operation<'a> {
+    pub(crate) key: &'a [u8],
+    /// The new value; `None` deletes.
+    pub(crate) value: Option<&'a [u8]>,
+}
+
+/// A large value on the device that no record refers to yet.
+struct Written {
+    allocation: Allocation,
+    pointer: LargePointer,
+}
+
+impl Engine {
+    /// Stores the value that `source` supplies, if `expected` holds. Whether it did.
+    pub(crate) fn put(
+        &self,
+        key: &[u8],
+        len: u64,
+        source: Source<'_>,
+        expected: Option<Expected>,
+        durability: Durability,
+    ) -> Result<bool> {
+        self.check_usable()?;
+        check_key(key)?;
+        let value_len = check_value(len)?;
+        let begun = self.recorder.start();
+        let done = if self.travels_in_log(key.len(), value_len) {
+            let value = read_whole(source, value_len)?;
+            let record = Record::Put { key, value_len, expected };
+            self.commit(&[(record, &value)], durability)
+        } else {
+            self.put_large(key, value_len, source, expected, durability)
+        };
+        self.recorder.count(Counter::Puts, 1);
+        self.recorder.stop(Stage::Put, begun);
+        done
+    }
+
+    /// Removes `key`, if `expected` holds. Whether it did.
+    pub(crate) fn delete(
+        &self,
+        key: &[u8],
+        expected: Option<Expected>,
+        durability: Durability,
+    ) -> Result<bool> {
+        self.check_usable()?;
+        check_key(key)?;
+        if expected.is_none() && self.core.index.get(key).is_none() {
+            // Absent already, and as durably as the caller asks once what it saw is.
+            return self.settle(durability).map(|()| true);
+        }
+        self.recorder.count(Counter::Deletes, 1);
+        self.commit(&[(Record::Delete { key, expected }, &[])], durability)
+    }
+
+    /// Makes what this thread has just seen as durable as an answer in `durability` must be.
+    fn settle(&self, durability: Durability) -> Result<()> {
+        if durability == Durability::Synced { self.log.sync_weak() } else { Ok(()) }
+    }
+
+    /// Stores `value` if `key` has none. Whether it did.
+    pub(crate) fn put_if_absent(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        durability: Durability,
+    ) -> Result<bool> {
+        self.check_usable()?;
+        check_key(key)?;
+        check_value(value.len() as u64)?;
+        // Only saves work: what decides is the index when the record is applied.
+        if self.core.index.get(key).is_some() {
+            return self.settle(durability).map(|()| false);
+        }
+        let source = Source::Slice(value);
+        self.put(key, value.len() as u64, source, Some(Expected::Absent), durability)
+    }
+
+    /// Replaces the value of `key` by `new` (`None` deletes) if it is `expected` (`None`:
+    /// absent). Otherwise `Err` with the value it has.
+    pub(crate) fn compare_and_swap(
+        &self,
+        key: &[u8],
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+        durability: Durability,
+    ) -> Result<Result<(), Option<Value>>> {
+        self.check_usable()?;
+        check_key(key)?;
+        check_value(new.map_or(0, <[u8]>::len) as u64)?;
+        loop {
+            let location = self.core.index.get(key);
+            let current = location.map(|location| self.fetch(key, location)).transpose()?;
+            if current.as_deref() != expected {
+                return self.settle(durability).map(|()| Err(current));
+            }
+            let seen = location.map_or(Expected::Absent, Expected::At);
+            let swapped = match (new, location) {
+                (Some(value), _) => {
+                    let source = Source::Slice(value);
+                    self.put(key, value.len() as u64, source, Some(seen), durability)?
+                }
+                (None, Some(_)) => self.delete(key, Some(seen), durability)?,
+                (None, None) => self.settle(durability).map(|()| true)?,
+            };
+            // Where it failed, something was put in between: look at what it is now.
+            if swapped {
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    /// Applies all operations, or none.
+    pub(crate) fn write(&self, operations: &[Operation<'_>], durability: Durability) -> Result<()> {
+        self.check_usable()?;
+        if operations.is_empty() {
+            return self.settle(durability);
+        }
+        for operation in operations {
+            check_key(operation.key)?;
+            check_value(operation.value.map_or(0, <[u8]>::len) as u64)?;
+        }
+        let mut large = Vec::new();
+        let result = self
+            .write_large_values(operations, &mut large)
+            .and_then(|()| self.commit_operations(operations, &large, durability));
+        self.finish(&large, result.as_ref().err());
+        self.recorder.count(Counter::Batches, 1);
+        result
+    }
+
+    fn write_large_values(
+        &self,
+        operations: &[Operation<'_>],
+        large: &mut Vec<Written>,
+    ) -> Result<()> {
+        self.check_batch_size(operations)?;
+        for operation in operations {
+            if let Some(value) = operation.value
+                && !self.travels_in_log(operation.key.len(), value.len() as u32)
+            {
+                let source = Source::Slice(value);
+                large.push(self.write_large(operation.key, value.len() as u32, source)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a batch that is too large before any of its values is written.
+    fn check_batch_size(&self, operations: &[Operation<'_>]) -> Result<()> {
+        let items = self.items(operations, std::iter::repeat(LargePointer::default()));
+        self.log.check_size(&Unit::new(&items))
+    }
+
+    fn commit_operations(
+        &self,
+        operations: &[Operation<'_>],
+        large: &[Written],
+        durability: Durability,
+    ) -> Result<()> {
+        let mut items = announcements(large);
+        items.extend(self.items(operations, large.iter().map(|written| written.pointer)));
+        self.commit(&items, durability).map(drop)
+    }
+
+    /// The records of `operations`; `pointers` has one for each value too large for the log.
+    fn items<'a>(
+        &self,
+        operations: &[Operation<'a>],
+        mut pointers: impl Iterator<Item = LargePointer>,
+    ) -> Vec<Item<'a>> {
+        let item = |&Operation { key, value }: &Operation<'a>| {
+            let Some(value) = value else {
+                return (Record::Delete { key, expected: None }, &[][..]);
+            };
+            let value_len = value.len() as u32;
+            if self.travels_in_log(key.len(), value_len) {
+                return (Record::Put { key, value_len, expected: None }, value);
+            }
+            let pointer = pointers.next().expect("every large value was written");
+            (Record::PutLarge { key, value_len, pointer, expected: None }, &[][..])
+        };
+        operations.iter().map(item).collect()
+    }
+
+    fn put_large(
+        &self,
+        key: &[u8],
+        value_len: u32,
+        source: Source<'_>,
+        expected: Option<Expected>,
+        durability: Durability,
+    ) -> Result<bool> {
+        let large = [self.write_large(key, value_len, source)?];
+        let mut items = announcements(&large);
+        let pointer = large[0].pointer;
+        items.push((Record::PutLarge { key, value_len, pointer, expected }, &[]));
+        let result = self.commit(&items, durability);
+        self.finish(&large, result.as_ref().err());
+        result
+    }
+
+    /// Writes a large value to pages of its own (W5).
+    fn write_large(&self, key: &[u8], value_len: u32, source: Source<'_>) -> Result<Written> {
+        self.log.check_usable()?;
+        let shape = LargeShape { key_len: key.len(), value_len };
+        let allocation = self.core.space.allocate(shape.pages()).map_err(|e| self.poison(e))?;
+        let writer = LargeWriter {
+            volume: &self.core.volume,
+            pool: &self.core.pool,
+            store: self.core.store,
+        };
+        match writer.write(&allocation, key, value_len, source) {
+            Ok(pointer) => Ok(Written { allocation, pointer }),
+            Err(error) => {
+                self.core.space.give_back(&allocation);
+                Err(self.poison(error))
+            }
+        }
+    }
+
+    /// E1p: a failed transfer poisons the handle before the caller hears of it.
+    fn poison(&self, error: Error) -> Error {
+        match error {
+            Error::Io { .. } => self.log.fail(error),
+            other => other,
+        }
+    }
+
+    /// Remembers what is announced, or takes back what no record refers to.
+    fn finish(&self, large: &[Written], failed: Option<&Error>) {
+        for written in large {
+            match failed {
+                None => self.core.space.announced(&written.allocation),
+                Some(Error::Indeterminate { .. }) => {}
+                Some(_) => self.core.space.give_back(&written.allocation),
+            }
+        }
+    }
+
+    fn commit(&self, items: &[Item<'_>], durability: Durability) -> Result<bool> {
+        let unit = Unit::new(items);
+        self.log.check_size(&unit)?;
+        self.recorder.count(Counter::Records, items.len() as u64);
+        self.log.commit(&unit, durability)
+    }
+
+    /// Whether a value of this length is logged beside its key.
+    fn travels_in_log(&self, key_len: usize, value_len: u32) -> bool {
+        let pages = self.core.space.extent_pages() as usize;
+        let most = pages * PAYLOAD_BYTES / INLINE_FRACTION;
+        let record = MAX_PREFIX_BYTES + key_len + value_len as usize;
+        value_len <= self.options.large_min && (record <= most || value_len == 0)
+    }
+}
+
+fn announcements<'a>(large: &[Written]) -> Vec<Item<'a>> {
+    let announced = large.iter().flat_map(|written| &written.allocation.announce);
+    announced.map(|&(extent, state)| (Record::Announce { extent, state }, &[][..])).collect()
+}
+
+fn read_whole(source: Source<'_>, len: u32) -> Result<Cow<'_, [u8]>> {
+    match source {
+        Source::Slice(value) => Ok(Cow::Borrowed(value)),
+        Source::Aligned(value) => Ok(Cow::Borrowed(value)),
+        Source::Reader(reader) => {
+            let mut value = vec![0; len as usize];
+            reader
+                .read_exact(&mut value)
+                .map_err(|source| Error::Source { source: Arc::new(source) })?;
+            Ok(Cow::Owned(value))
+        }
+    }
+}
+
+fn check_key(key: &[u8]) -> Result<()> {
+    match key.len() {
+        0 => Err(Error::EmptyKey),
+        1..=MAX_KEY_BYTES => Ok(()),
+        len => Err(Error::KeyTooLong { len }),
+    }
+}
+
+fn check_value(len: u64) -> Result<u32> {
+    u32::try_from(len).map_err(|_| Error::ValueTooLong { len })
+}

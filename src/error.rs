@@ -1,0 +1,158 @@
+//! What can go wrong, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Result of the store's operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Every way an operation can fail. Cheap to clone: causes are shared.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused or failed a transfer.
+    #[error("{op} of page {page} of {path} failed: {source}", path = path.display())]
+    Io {
+        /// What was being done: `read`, `write`, `barrier`, `grow`, `open`, ...
+        op: &'static str,
+        /// The first page it concerned; 0 where it concerned none.
+        page: u64,
+        /// The volume.
+        path: Arc<PathBuf>,
+        /// The cause.
+        source: Arc<io::Error>,
+    },
+    /// Bytes on the device are not what was written there. Restore the volume from a copy, or
+    /// run `extentdb check` to see what else is damaged.
+    #[error("page {page} is corrupt: {what}{}", key_suffix(key))]
+    Corrupt {
+        /// The first damaged page.
+        page: u64,
+        /// The key that was being read, where there was one.
+        key: Option<Vec<u8>>,
+        /// What was found.
+        what: &'static str,
+    },
+    /// Another handle has the volume open. Close it first; clones of one [`Db`](crate::Db) may
+    /// be shared freely within a process.
+    #[error("{path} is in use{}; close it there first", pid_suffix(pid), path = path.display())]
+    Locked {
+        /// The volume.
+        path: Arc<PathBuf>,
+        /// The process that holds it, where it could be found.
+        pid: Option<u32>,
+    },
+    /// No space is left for puts. Delete something, raise `max_bytes`, or free the disk.
+    #[error("the volume is full{}", pinned_suffix(pinned_by))]
+    Full {
+        /// What holds on to the space, where it is a snapshot or an iterator.
+        pinned_by: Option<&'static str>,
+    },
+    /// Keys have at least one byte.
+    #[error("the key is empty; keys have 1 to 65,535 bytes")]
+    EmptyKey,
+    /// Keys have at most 65,535 bytes.
+    #[error("the key has {len} bytes; keys have 1 to 65,535 bytes")]
+    KeyTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// Values have at most 4 GiB - 1.
+    #[error("the value has {len} bytes; values have at most 4,294,967,295")]
+    ValueTooLong {
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// A batch must fit a quarter of an extent. Split it, or create the volume with larger
+    /// extents.
+    #[error("the batch needs {bytes} bytes of log, at most {limit} fit; split it")]
+    BatchTooLarge {
+        /// Log bytes of the batch.
+        bytes: u64,
+        /// Most that fits.
+        limit: u64,
+    },
+    /// The device failed while this operation was on its way: it may or may not be found after
+    /// reopening.
+    #[error("the device failed during the operation, which may or may not be durable: {cause}")]
+    Indeterminate {
+        /// The failure.
+        cause: Arc<Error>,
+    },
+    /// An earlier failure stopped this handle from writing. Nothing of this operation was
+    /// written. Reads of durable data still work; reopen the volume to recover.
+    #[error("the handle no longer writes after an earlier failure; reopen the volume: {cause}")]
+    Poisoned {
+        /// The failure.
+        cause: Arc<Error>,
+    },
+    /// The handle was closed.
+    #[error("the handle is closed; open the volume again")]
+    Closed,
+    /// The handle was inherited by a forked child, which must not use it.
+    #[error("the handle belongs to the parent of this forked process; use it there only")]
+    Forked,
+    /// The file or device cannot be written. Mend its permissions or its mount.
+    #[error("{path} cannot be opened for writing: {source}", path = path.display())]
+    ReadOnly {
+        /// The volume.
+        path: Arc<PathBuf>,
+        /// The cause.
+        source: Arc<io::Error>,
+    },
+    /// What is at the path is not a volume of this store, and was left as it is.
+    #[error("{path} is not an extentdb volume ({what}); it was left untouched", path = path.display())]
+    NotAStore {
+        /// What was opened.
+        path: Arc<PathBuf>,
+        /// What was found, and what to do.
+        what: &'static str,
+    },
+    /// The volume was written by a newer version. Open it with that version or a newer one.
+    #[error("the volume has format {found}, this version reads up to {supported}; use a newer one")]
+    NewerFormat {
+        /// Its version.
+        found: u32,
+        /// The newest version that this library reads.
+        supported: u32,
+    },
+    /// `create_new` was asked for and there is something already.
+    #[error("{path} exists already; open it without create_new", path = path.display())]
+    AlreadyExists {
+        /// What exists.
+        path: Arc<PathBuf>,
+    },
+    /// An option has a value that cannot work.
+    #[error("option {option}: {what}")]
+    Options {
+        /// The option.
+        option: &'static str,
+        /// What is wrong, and what would be right.
+        what: String,
+    },
+    /// The machine or the volume cannot do what was asked.
+    #[error("unsupported here: {what}")]
+    Unsupported {
+        /// What, and what to do instead.
+        what: &'static str,
+    },
+    /// The reader that was to supply a value failed; nothing was stored.
+    #[error("the reader that supplies the value failed: {source}")]
+    Source {
+        /// The reader's own error.
+        source: Arc<io::Error>,
+    },
+}
+
+fn key_suffix(key: &Option<Vec<u8>>) -> String {
+    key.as_ref().map_or_else(String::new, |k| format!(" (key {})", k.escape_ascii()))
+}
+
+fn pid_suffix(pid: &Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
+}
+
+fn pinned_suffix(pinned_by: &Option<&'static str>) -> String {
+    pinned_by.map_or_else(String::new, |who| format!(": its space is held by {who}"))
+}

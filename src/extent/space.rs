@@ -1,0 +1,466 @@
+//! Which extent holds what, and where there is room.
+//!
+//! Nothing here is stored: roles and incarnations come back from the log, and what is free is
+//! what nothing refers to (G5).
+
+use super::runs::FreeRuns;
+use crate::device::{BufferPool, Purpose, Volume};
+use crate::error::{Error, Result};
+use crate::format::extent_state::{ExtentState, Role};
+use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
+use crate::sync::{Arc, Mutex, RwLock};
+use std::collections::BTreeMap;
+
+/// Free extents that puts leave for deletes and for the log to move on.
+const RESERVE: usize = 2;
+/// The least by which a file grows, and the fraction of its length if that is more: large
+/// enough that growing is rare, small enough that little is claimed ahead of need.
+const GROWTH_EXTENTS: u64 = 4;
+const GROWTH_FRACTION: u64 = 8;
+/// Zeros are written this much at a time.
+const PREPARE_PAGES: usize = 256;
+
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    state: ExtentState,
+    /// Whether all of it was written before, so that log pages may go there.
+    prepared: bool,
+    /// Whether it is set aside for the log.
+    reserved: bool,
+    /// Whether the log says that it is a large extent.
+    announced: bool,
+}
+
+impl Extent {
+    const FREE: Self =
+        Self { state: ExtentState::FREE, prepared: false, reserved: false, announced: false };
+
+    fn is_free(&self) -> bool {
+        self.state.role == Role::Free && !self.reserved
+    }
+}
+
+/// A large value's pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LargeRun {
+    pub(crate) pages: u64,
+    pub(crate) incarnation: Incarnation,
+}
+
+/// Pages that were set aside for a large value.
+#[derive(Debug)]
+pub(crate) struct Allocation {
+    pub(crate) page: PageNo,
+    pub(crate) pages: u64,
+    pub(crate) incarnation: Incarnation,
+    /// Extents that the log must announce before it refers to these pages (G4).
+    pub(crate) announce: Vec<(ExtentNo, ExtentState)>,
+}
+
+#[derive(Debug)]
+struct Table {
+    extents: Vec<Extent>,
+    runs: FreeRuns,
+    /// Large values that the index refers to, by first page.
+    large: BTreeMap<u64, LargeRun>,
+    epoch: Epoch,
+    serial: u64,
+}
+
+/// The extent table, and the growth of the volume under it.
+#[derive(Debug)]
+pub(crate) struct Space {
+    volume: Arc<Volume>,
+    pool: BufferPool,
+    extent_pages: u32,
+    max_pages: u64,
+    table: RwLock<Table>,
+    growing: Mutex<()>,
+    preparing: Mutex<()>,
+}
+
+/// Pages by what they hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    pub(crate) log_pages: u64,
+    pub(crate) large_pages: u64,
+    pub(crate) free_pages: u64,
+}
+
+impl Space {
+    /// A volume of which nothing is known but its superblocks.
+    pub(crate) fn new(
+        volume: Arc<Volume>,
+        pool: BufferPool,
+        extent_pages: u32,
+        max_pages: u64,
+    ) -> Self {
+        let mut extents = vec![Extent::FREE; extents_in(volume.len_pages(), extent_pages)];
+        if let Some(first) = extents.first_mut() {
+            first.state.role = Role::Super;
+        }
+        let table = Table {
+            extents,
+            runs: FreeRuns::default(),
+            large: BTreeMap::new(),
+            epoch: Epoch(0),
+            serial: 0,
+        };
+        Self {
+            volume,
+            pool,
+            extent_pages,
+            max_pages,
+            table: RwLock::new(table),
+            growing: Mutex::new(()),
+            preparing: Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn extent_pages(&self) -> u32 {
+        self.extent_pages
+    }
+
+    /// Pages to which the volume may grow.
+    pub(crate) fn max_pages(&self) -> u64 {
+        self.max_pages
+    }
+
+    pub(crate) fn extent_of(&self, page: PageNo) -> ExtentNo {
+        ExtentNo((page.0 / u64::from(self.extent_pages)) as u32)
+    }
+
+    /// The life that `extent` is in.
+    pub(crate) fn incarnation_of(&self, extent: ExtentNo) -> Option<Incarnation> {
+        let table = self.table.read();
+        table.extents.get(extent.0 as usize).map(|extent| extent.state.incarnation)
+    }
+
+    /// The large value that starts at `page`, if the index refers to one.
+    pub(crate) fn large_at(&self, page: PageNo) -> Option<LargeRun> {
+        self.table.read().large.get(&page.0).copied()
+    }
+
+    /// What holds how much.
+    pub(crate) fn usage(&self) -> Usage {
+        let table = self.table.read();
+        let mut usage = Usage::default();
+        for extent in &table.extents {
+            let pages = u64::from(self.extent_pages);
+            match extent.state.role {
+                Role::Log => usage.log_pages += pages,
+                Role::Large => usage.large_pages += pages,
+                _ if extent.is_free() => usage.free_pages += pages,
+                _ => {}
+            }
+        }
+        usage
+    }
+
+    /// Free extents that are prepared, for the superblock.
+    pub(crate) fn prepared_spares(&self, limit: usize) -> Vec<ExtentNo> {
+        let table = self.table.read();
+        let spare = |extent: &Extent| extent.state.role == Role::Free && extent.prepared;
+        numbered(&table.extents)
+            .filter(|(_, extent)| spare(extent))
+            .map(|(number, _)| number)
+            .take(limit)
+            .collect()
+    }
+
+    /// Sets a free extent aside for the log; growing the volume if need be. Puts leave the
+    /// reserve to deletes.
+    pub(crate) fn reserve_extent(&self, for_puts: bool) -> Result<ExtentNo> {
+        loop {
+            let known = self.volume.len_pages();
+            if let Some(extent) = self.try_reserve(if for_puts { RESERVE } else { 0 }) {
+                return Ok(extent);
+            }
+            self.grow_beyond(known, 1)?;
+        }
+    }
+
+    fn try_reserve(&self, keep: usize) -> Option<ExtentNo> {
+        let mut table = self.table.write();
+        let mut free = numbered(&table.extents).filter(|(_, extent)| extent.is_free());
+        let (mut chosen, first) = free.next()?;
+        let mut count = 1;
+        let mut prepared = first.prepared;
+        for (number, extent) in free {
+            count += 1;
+            if extent.prepared && !prepared {
+                (chosen, prepared) = (number, true);
+            }
+        }
+        if count <= keep {
+            return None;
+        }
+        table.extents[chosen.0 as usize].reserved = true;
+        Some(chosen)
+    }
+
+    /// Sets a free extent aside for the log, if there is one already.
+    pub(crate) fn reserve_free(&self) -> Option<ExtentNo> {
+        self.try_reserve(0)
+    }
+
+    /// Starts a fresh life of the log's successor though it may not be prepared: recovery writes
+    /// one page there, whatever it costs, as an open must not fail for want of zeros.
+    pub(crate) fn force_log_extent(&self, extent: ExtentNo) -> Incarnation {
+        self.table.write().extents[extent.0 as usize].prepared = true;
+        self.open_log_extent(extent)
+    }
+
+    /// Takes back an extent that was set aside.
+    pub(crate) fn return_extent(&self, extent: ExtentNo) {
+        self.table.write().extents[extent.0 as usize].reserved = false;
+    }
+
+    /// Starts a fresh life of an extent that was set aside, as one of the log.
+    pub(crate) fn open_log_extent(&self, extent: ExtentNo) -> Incarnation {
+        let mut table = self.table.write();
+        let incarnation = table.next_incarnation();
+        let entry = &mut table.extents[extent.0 as usize];
+        assert!(entry.reserved && entry.prepared, "S1: log pages go only where space is ready");
+        entry.reserved = false;
+        entry.state = ExtentState { role: Role::Log, incarnation };
+        incarnation
+    }
+
+    pub(crate) fn is_prepared(&self, extent: ExtentNo) -> bool {
+        let table = self.table.read();
+        table.extents.get(extent.0 as usize).is_some_and(|extent| extent.prepared)
+    }
+
+    /// Writes zeros over an extent that was set aside, and makes them durable: later pages then
+    /// cost one write and one flush, as no file metadata changes with them.
+    pub(crate) fn prepare(&self, extent: ExtentNo) -> Result<()> {
+        let _one_at_a_time = self.preparing.lock();
+        if self.is_prepared(extent) {
+            return Ok(());
+        }
+        let start = u64::from(extent.0) * u64::from(self.extent_pages);
+        let step = PREPARE_PAGES.min(self.extent_pages as usize);
+        let mut zeros = self.pool.take(step)?;
+        zeros.fill(0);
+        for at in (0..u64::from(self.extent_pages)).step_by(step) {
+            self.volume.write(Purpose::Preparation, PageNo(start + at), &zeros)?;
+        }
+        self.volume.barrier()?;
+        self.table.write().extents[extent.0 as usize].prepared = true;
+        Ok(())
+    }
+
+    /// Sets pages aside for a large value, growing the volume if need be.
+    pub(crate) fn allocate(&self, pages: u64) -> Result<Allocation> {
+        loop {
+            let known = self.volume.len_pages();
+            if let Some(allocation) = self.try_allocate(pages) {
+                return Ok(allocation);
+            }
+            self.grow_beyond(known, pages.div_ceil(u64::from(self.extent_pages)))?;
+        }
+    }
+
+    fn try_allocate(&self, pages: u64) -> Option<Allocation> {
+        let mut table = self.table.write();
+        let start = match table.runs.take(pages) {
+            Some(start) => start,
+            None => {
+                table.open_large(pages, self.extent_pages)?;
+                table.runs.take(pages)?
+            }
+        };
+        let incarnation = table.next_incarnation();
+        let announce = extents_of(start, pages, self.extent_pages)
+            .map(|extent| (extent, table.extents[extent.0 as usize]))
+            .filter(|(_, extent)| !extent.announced)
+            .map(|(number, extent)| (number, extent.state))
+            .collect();
+        Some(Allocation { page: PageNo(start), pages, incarnation, announce })
+    }
+
+    /// The announcements of `allocation` are in the log.
+    pub(crate) fn announced(&self, allocation: &Allocation) {
+        if !allocation.announce.is_empty() {
+            let mut table = self.table.write();
+            for (extent, _) in &allocation.announce {
+                table.extents[extent.0 as usize].announced = true;
+            }
+        }
+    }
+
+    /// Takes back pages that no record refers to and to which nothing is being written.
+    pub(crate) fn give_back(&self, allocation: &Allocation) {
+        self.table.write().runs.insert(allocation.page.0, allocation.pages);
+    }
+
+    fn grow_beyond(&self, known: u64, extents: u64) -> Result<()> {
+        let _one_at_a_time = self.growing.lock();
+        let len = self.volume.len_pages();
+        if len > known {
+            return Ok(());
+        }
+        let extent_pages = u64::from(self.extent_pages);
+        let wanted = (extents + RESERVE as u64).max(GROWTH_EXTENTS) * extent_pages;
+        let generous = len + wanted.max(len / GROWTH_FRACTION);
+        let goal = generous.min(self.max_pages) / extent_pages * extent_pages;
+        if goal <= len {
+            return Err(Error::Full { pinned_by: None });
+        }
+        self.volume.grow(goal)?;
+        let mut table = self.table.write();
+        table.extents.resize(extents_in(goal, self.extent_pages), Extent::FREE);
+        Ok(())
+    }
+
+    /// The log is in `extent`; replay found it there.
+    pub(crate) fn adopt_log_extent(&self, extent: ExtentNo, incarnation: Incarnation) -> bool {
+        let mut table = self.table.write();
+        let Some(entry) = table.extents.get_mut(extent.0 as usize) else { return false };
+        if entry.state.role != Role::Free && entry.state.role != Role::Large {
+            return false;
+        }
+        *entry = Extent {
+            state: ExtentState { role: Role::Log, incarnation },
+            prepared: true,
+            ..Extent::FREE
+        };
+        true
+    }
+
+    /// The superblock lists `extent` as prepared.
+    pub(crate) fn adopt_spare(&self, extent: ExtentNo) {
+        if let Some(entry) = self.table.write().extents.get_mut(extent.0 as usize)
+            && entry.state.role == Role::Free
+        {
+            entry.prepared = true;
+        }
+    }
+
+    /// The tail's successor is `extent`. False if that cannot be.
+    pub(crate) fn adopt_successor(&self, extent: ExtentNo) -> bool {
+        let mut table = self.table.write();
+        let Some(entry) = table.extents.get_mut(extent.0 as usize) else { return false };
+        entry.reserved = true;
+        entry.state.role == Role::Free
+    }
+
+    /// An announcement in the log.
+    pub(crate) fn announce(&self, extent: ExtentNo, state: ExtentState) -> bool {
+        let mut table = self.table.write();
+        let Some(entry) = table.extents.get_mut(extent.0 as usize) else { return false };
+        let sound = matches!(entry.state.role, Role::Free | Role::Large) && !entry.reserved;
+        entry.state = state;
+        entry.announced = true;
+        sound && state.role == Role::Large
+    }
+
+    /// The index refers to a large value from now on. False if its pages cannot hold one.
+    pub(crate) fn adopt_large(&self, page: PageNo, run: LargeRun) -> bool {
+        let mut table = self.table.write();
+        let in_large = extents_of(page.0, run.pages, self.extent_pages).all(|extent| {
+            table.extents.get(extent.0 as usize).is_some_and(|e| e.state.role == Role::Large)
+        });
+        table.large.insert(page.0, run);
+        in_large
+    }
+
+    /// The index refers no more to the large value at `page`.
+    pub(crate) fn drop_large(&self, page: PageNo) {
+        self.table.write().large.remove(&page.0);
+    }
+
+    /// After replay: a new epoch issues incarnations, and what nothing refers to is free.
+    pub(crate) fn begin_epoch(&self, epoch: Epoch) {
+        let mut table = self.table.write();
+        table.epoch = epoch;
+        table.serial = 0;
+        table.derive_free(self.extent_pages);
+    }
+}
+
+impl Table {
+    fn next_incarnation(&mut self) -> Incarnation {
+        self.serial += 1;
+        Incarnation { epoch: self.epoch, serial: self.serial }
+    }
+
+    /// Makes large extents of enough adjacent free ones for a run of `pages`.
+    fn open_large(&mut self, pages: u64, extent_pages: u32) -> Option<()> {
+        let need = pages.div_ceil(u64::from(extent_pages)) as usize;
+        let free = self.extents.iter().filter(|extent| extent.is_free()).count();
+        if free < need + RESERVE {
+            return None;
+        }
+        let first = self.find_adjacent(need)?;
+        for number in first..first + need {
+            let incarnation = self.next_incarnation();
+            self.extents[number] =
+                Extent { state: ExtentState { role: Role::Large, incarnation }, ..Extent::FREE };
+        }
+        let extent_pages = u64::from(extent_pages);
+        self.runs.insert(first as u64 * extent_pages, need as u64 * extent_pages);
+        Some(())
+    }
+
+    /// The first of `need` adjacent free extents. Prepared ones are left to the log where
+    /// others will do.
+    fn find_adjacent(&self, need: usize) -> Option<usize> {
+        let fits = |taken: &dyn Fn(&Extent) -> bool| {
+            let mut run = 0;
+            self.extents.iter().position(|extent| {
+                run = if taken(extent) { run + 1 } else { 0 };
+                run == need
+            })
+        };
+        fits(&|extent| extent.is_free() && !extent.prepared)
+            .or_else(|| fits(&|extent| extent.is_free()))
+            .map(|last| last + 1 - need)
+    }
+
+    /// G5: pages of large extents that no value holds are free, and so are the extents in which
+    /// none is left.
+    fn derive_free(&mut self, extent_pages: u32) {
+        let mut used = vec![false; self.extents.len()];
+        for (&start, run) in &self.large {
+            for extent in extents_of(start, run.pages, extent_pages) {
+                used[extent.0 as usize] = true;
+            }
+        }
+        self.runs = FreeRuns::default();
+        let pages = u64::from(extent_pages);
+        for (number, extent) in self.extents.iter_mut().enumerate() {
+            if extent.state.role == Role::Large {
+                if used[number] {
+                    self.runs.insert(number as u64 * pages, pages);
+                } else {
+                    *extent = Extent::FREE;
+                }
+            }
+        }
+        for (&start, run) in &self.large {
+            assert!(self.runs.remove(start, run.pages), "G3: large values do not overlap");
+        }
+    }
+}
+
+fn numbered(extents: &[Extent]) -> impl Iterator<Item = (ExtentNo, &Extent)> {
+    extents.iter().enumerate().map(|(number, extent)| (ExtentNo(number as u32), extent))
+}
+
+fn extents_in(pages: u64, extent_pages: u32) -> usize {
+    (pages / u64::from(extent_pages)) as usize
+}
+
+/// The extents that `pages` pages from `start` on touch.
+fn extents_of(start: u64, pages: u64, extent_pages: u32) -> impl Iterator<Item = ExtentNo> {
+    let extent_pages = u64::from(extent_pages);
+    let last = (start + pages - 1) / extent_pages;
+    (start / extent_pages..=last).map(|extent| ExtentNo(extent as u32))
+}
+
+/// Bytes in `pages` pages.
+pub(crate) const fn bytes_of(pages: u64) -> u64 {
+    pages * PAGE_BYTES as u64
+}

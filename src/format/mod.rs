@@ -1,0 +1,12 @@
+//! Bytes to structures and back: pure, no I/O, no clocks, no unsafe. `docs/format.md` draws
+//! every structure; a test holds the drawings against the constants here.
+
+mod bytes;
+pub(crate) mod extent_state;
+pub(crate) mod footer;
+pub(crate) mod ids;
+pub(crate) mod large;
+pub(crate) mod location;
+pub(crate) mod log_page;
+pub(crate) mod record;
+pub(crate) mod superblock;

@@ -1,0 +1,439 @@
+//! Records, in the two forms in which they travel: whole in the log's stream, and as entries in
+//! footers, which hold all that replay needs but the value.
+//!
+//! ```text
+//! record = head, [large pointer], [expectation], key, value, padding to 8 bytes
+//! entry  = head, [large pointer], [expectation], page u32, offset u16, 0u16, key
+//! ```
+
+use super::bytes::{get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};
+use super::extent_state::ExtentState;
+use super::ids::{BatchNo, Epoch, ExtentNo, Incarnation, PageNo};
+use super::location::Location;
+
+/// Bytes of the fixed head.
+pub(crate) const HEAD_BYTES: usize = 8;
+/// Bytes of the pointer in a `PutLarge`.
+pub(crate) const POINTER_BYTES: usize = 24;
+/// Bytes of the expectation of a conditional record.
+pub(crate) const EXPECTED_BYTES: usize = 16;
+/// Bytes of an announcement's body.
+pub(crate) const ANNOUNCE_BYTES: usize = 24;
+/// Most bytes before a record's key.
+pub(crate) const MAX_PREFIX_BYTES: usize = HEAD_BYTES + POINTER_BYTES + EXPECTED_BYTES;
+/// Bytes of an entry's place.
+pub(crate) const PLACE_BYTES: usize = 8;
+/// Records start at multiples of this in the stream.
+pub(crate) const RECORD_ALIGN: usize = 8;
+
+pub(crate) const OP_AT: usize = 0;
+pub(crate) const FLAGS_AT: usize = 1;
+pub(crate) const KEY_LEN_AT: usize = 2;
+pub(crate) const VALUE_LEN_AT: usize = 4;
+
+const OP_PUT: u8 = 1;
+const OP_PUT_LARGE: u8 = 2;
+const OP_DELETE: u8 = 3;
+const OP_ANNOUNCE: u8 = 4;
+/// Only in footers: the entries after it are of this batch.
+const OP_BATCH: u8 = 5;
+
+const FLAG_CONDITIONAL: u8 = 1;
+const FLAG_BARRIERED: u8 = 2;
+
+/// What must be so when a conditional record is applied (L1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Expected {
+    /// The key has no value.
+    Absent,
+    /// The key's value is still the one at this location.
+    At(Location),
+}
+
+/// Where a large value is, and how to know that it is whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct LargePointer {
+    /// Its first header page.
+    pub(crate) page: PageNo,
+    /// Checksum of its header pages, which hold one for every block.
+    pub(crate) checksum: u32,
+    pub(crate) incarnation: Incarnation,
+    /// Whether it was durable before this record was written (W5).
+    pub(crate) barriered: bool,
+}
+
+/// One change of state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Record<'a> {
+    /// The key takes the value that follows it in the log.
+    Put { key: &'a [u8], value_len: u32, expected: Option<Expected> },
+    /// The key takes a value that has pages of its own.
+    PutLarge { key: &'a [u8], value_len: u32, pointer: LargePointer, expected: Option<Expected> },
+    /// The key has no value any more.
+    Delete { key: &'a [u8], expected: Option<Expected> },
+    /// An extent takes a role; before any record refers to it (G4).
+    Announce { extent: ExtentNo, state: ExtentState },
+}
+
+impl<'a> Record<'a> {
+    /// Its key; empty for announcements.
+    pub(crate) fn key(&self) -> &'a [u8] {
+        match *self {
+            Record::Put { key, .. } | Record::PutLarge { key, .. } | Record::Delete { key, .. } => {
+                key
+            }
+            Record::Announce { .. } => &[],
+        }
+    }
+
+    fn expected(&self) -> Option<Expected> {
+        match *self {
+            Record::Put { expected, .. }
+            | Record::PutLarge { expected, .. }
+            | Record::Delete { expected, .. } => expected,
+            Record::Announce { .. } => None,
+        }
+    }
+
+    /// Whether it is decided only when applied.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.expected().is_some()
+    }
+
+    /// Bytes of the head and what extends it.
+    fn prefix_len(&self) -> usize {
+        let extension = match self {
+            Record::PutLarge { .. } => POINTER_BYTES,
+            Record::Announce { .. } => ANNOUNCE_BYTES,
+            Record::Put { .. } | Record::Delete { .. } => 0,
+        };
+        HEAD_BYTES + extension + if self.is_conditional() { EXPECTED_BYTES } else { 0 }
+    }
+
+    /// Bytes of value that follow the key in the log.
+    fn inline_len(&self) -> usize {
+        match *self {
+            Record::Put { value_len, .. } => value_len as usize,
+            _ => 0,
+        }
+    }
+
+    /// Bytes that the record takes in the log's stream, padding included.
+    pub(crate) fn log_len(&self) -> usize {
+        (self.prefix_len() + self.key().len() + self.inline_len()).next_multiple_of(RECORD_ALIGN)
+    }
+
+    /// Bytes that its entry takes in a footer.
+    pub(crate) fn entry_len(&self) -> usize {
+        self.prefix_len() + PLACE_BYTES + self.key().len()
+    }
+
+    /// Writes all that comes before the key into `out`, and returns how much that is.
+    pub(crate) fn encode_prefix(&self, out: &mut [u8; MAX_PREFIX_BYTES]) -> usize {
+        out.fill(0);
+        let (op, value_len) = match *self {
+            Record::Put { value_len, .. } => (OP_PUT, value_len),
+            Record::PutLarge { value_len, .. } => (OP_PUT_LARGE, value_len),
+            Record::Delete { .. } => (OP_DELETE, 0),
+            Record::Announce { .. } => (OP_ANNOUNCE, 0),
+        };
+        out[OP_AT] = op;
+        put_u16(out, KEY_LEN_AT, self.key().len() as u16);
+        put_u32(out, VALUE_LEN_AT, value_len);
+        let mut at = HEAD_BYTES;
+        if let Record::PutLarge { pointer, .. } = self {
+            out[FLAGS_AT] |= if pointer.barriered { FLAG_BARRIERED } else { 0 };
+            put_u32(out, at, pointer.page.0 as u32);
+            put_u32(out, at + 4, pointer.checksum);
+            put_u64(out, at + 8, pointer.incarnation.serial);
+            put_u32(out, at + 16, pointer.incarnation.epoch.0);
+            at += POINTER_BYTES;
+        }
+        if let Record::Announce { extent, state } = self {
+            put_u32(out, at, extent.0);
+            out[at + 8..at + 8 + ExtentState::BYTES].copy_from_slice(&state.encode());
+            at += ANNOUNCE_BYTES;
+        }
+        if let Some(expected) = self.expected() {
+            out[FLAGS_AT] |= FLAG_CONDITIONAL;
+            if let Expected::At(location) = expected {
+                out[at..at + Location::BYTES].copy_from_slice(&location.encode());
+            }
+            at += EXPECTED_BYTES;
+        }
+        at
+    }
+
+    /// Appends the entry of a record whose key lies at (`page`, `offset`) in the log.
+    pub(crate) fn encode_entry(&self, page: PageNo, offset: u16, out: &mut Vec<u8>) {
+        let mut prefix = [0; MAX_PREFIX_BYTES];
+        let len = self.encode_prefix(&mut prefix);
+        out.extend_from_slice(&prefix[..len]);
+        out.extend_from_slice(&(page.0 as u32).to_le_bytes());
+        out.extend_from_slice(&u32::from(offset).to_le_bytes());
+        out.extend_from_slice(self.key());
+    }
+}
+
+/// A record without its key, as the bytes before the key describe it.
+struct Prefix {
+    op: u8,
+    key_len: usize,
+    value_len: u32,
+    pointer: Option<LargePointer>,
+    announced: Option<(ExtentNo, ExtentState)>,
+    expected: Option<Expected>,
+    len: usize,
+}
+
+impl Prefix {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let head = bytes.get(..HEAD_BYTES)?;
+        let op = head[OP_AT];
+        let flags = head[FLAGS_AT];
+        if flags & !(FLAG_CONDITIONAL | FLAG_BARRIERED) != 0 {
+            return None;
+        }
+        let mut prefix = Self {
+            op,
+            key_len: get_u16(head, KEY_LEN_AT) as usize,
+            value_len: get_u32(head, VALUE_LEN_AT),
+            pointer: None,
+            announced: None,
+            expected: None,
+            len: HEAD_BYTES,
+        };
+        match op {
+            OP_PUT_LARGE => {
+                prefix.pointer = Some(decode_pointer(prefix.extend(bytes, POINTER_BYTES)?, flags));
+            }
+            OP_ANNOUNCE => {
+                prefix.announced = Some(decode_announced(prefix.extend(bytes, ANNOUNCE_BYTES)?)?);
+            }
+            OP_PUT | OP_DELETE => {}
+            _ => return None,
+        }
+        if flags & FLAG_CONDITIONAL != 0 {
+            prefix.expected = Some(decode_expected(prefix.extend(bytes, EXPECTED_BYTES)?)?);
+        }
+        Some(prefix)
+    }
+
+    fn extend<'b>(&mut self, bytes: &'b [u8], count: usize) -> Option<&'b [u8]> {
+        let extension = bytes.get(self.len..self.len + count)?;
+        self.len += count;
+        Some(extension)
+    }
+
+    fn with_key<'a>(&self, key: &'a [u8]) -> Option<Record<'a>> {
+        let expected = self.expected;
+        let value_len = self.value_len;
+        let keyed = !key.is_empty();
+        match self.op {
+            OP_PUT if keyed => Some(Record::Put { key, value_len, expected }),
+            OP_PUT_LARGE if keyed => {
+                Some(Record::PutLarge { key, value_len, pointer: self.pointer?, expected })
+            }
+            OP_DELETE if keyed && value_len == 0 => Some(Record::Delete { key, expected }),
+            OP_ANNOUNCE if !keyed && expected.is_none() => {
+                let (extent, state) = self.announced?;
+                Some(Record::Announce { extent, state })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn decode_pointer(bytes: &[u8], flags: u8) -> LargePointer {
+    LargePointer {
+        page: PageNo(u64::from(get_u32(bytes, 0))),
+        checksum: get_u32(bytes, 4),
+        incarnation: Incarnation { epoch: Epoch(get_u32(bytes, 16)), serial: get_u64(bytes, 8) },
+        barriered: flags & FLAG_BARRIERED != 0,
+    }
+}
+
+fn decode_announced(bytes: &[u8]) -> Option<(ExtentNo, ExtentState)> {
+    let state = bytes[8..8 + ExtentState::BYTES].try_into().ok()?;
+    Some((ExtentNo(get_u32(bytes, 0)), ExtentState::decode(state)?))
+}
+
+fn decode_expected(bytes: &[u8]) -> Option<Expected> {
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Some(Expected::Absent);
+    }
+    let location = bytes[..Location::BYTES].try_into().ok()?;
+    Location::decode(location).map(Expected::At)
+}
+
+/// A record found in the log's stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) record: Record<'a>,
+    /// Stream position of its key.
+    pub(crate) key_at: usize,
+    /// Stream position of the record after it.
+    pub(crate) next: usize,
+}
+
+/// Reads the record at position `at` of a batch's `stream`.
+pub(crate) fn decode_record(stream: &[u8], at: usize) -> Option<Found<'_>> {
+    let bytes = stream.get(at..)?;
+    let prefix = Prefix::decode(bytes)?;
+    let key = bytes.get(prefix.len..prefix.len + prefix.key_len)?;
+    let record = prefix.with_key(key)?;
+    let next = at + record.log_len();
+    (next <= stream.len()).then_some(Found { record, key_at: at + prefix.len, next })
+}
+
+/// An entry of a footer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entry<'a> {
+    /// The entries that follow belong to this batch.
+    Batch(BatchNo),
+    /// A record, whose key lies at (`page`, `offset`) in the log.
+    Record { record: Record<'a>, page: PageNo, offset: u16 },
+}
+
+/// Appends the entry that says which batch the next ones are of.
+pub(crate) fn encode_batch_entry(batch: BatchNo, out: &mut Vec<u8>) {
+    let mut entry = [0; BATCH_ENTRY_BYTES];
+    entry[OP_AT] = OP_BATCH;
+    put_u64(&mut entry, HEAD_BYTES, batch.0);
+    out.extend_from_slice(&entry);
+}
+
+/// Bytes of a batch entry.
+pub(crate) const BATCH_ENTRY_BYTES: usize = HEAD_BYTES + 8;
+
+/// Walks over entries. Yields `None` once, then ends, where the bytes are not entries.
+#[derive(Clone, Debug)]
+pub(crate) struct Entries<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Entries<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// The bytes that have not been walked.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    fn decode(&mut self) -> Option<Entry<'a>> {
+        if *self.bytes.first()? == OP_BATCH {
+            let entry = self.bytes.get(..BATCH_ENTRY_BYTES)?;
+            self.bytes = &self.bytes[BATCH_ENTRY_BYTES..];
+            return Some(Entry::Batch(BatchNo(get_u64(entry, HEAD_BYTES))));
+        }
+        let prefix = Prefix::decode(self.bytes)?;
+        let place = self.bytes.get(prefix.len..prefix.len + PLACE_BYTES)?;
+        let key_at = prefix.len + PLACE_BYTES;
+        let key = self.bytes.get(key_at..key_at + prefix.key_len)?;
+        let record = prefix.with_key(key)?;
+        self.bytes = &self.bytes[key_at + prefix.key_len..];
+        let offset = u16::try_from(get_u32(place, 4)).ok()?;
+        Some(Entry::Record { record, page: PageNo(u64::from(get_u32(place, 0))), offset })
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Option<Entry<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        let entry = self.decode();
+        if entry.is_none() {
+            self.bytes = &[];
+        }
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::extent_state::Role;
+
+    fn samples() -> Vec<Record<'static>> {
+        let at = Expected::At(Location::log(PageNo(5), 80, 7));
+        let pointer = LargePointer {
+            page: PageNo(0xffff_ffff),
+            checksum: 0xfeed_f00d,
+            incarnation: Incarnation { epoch: Epoch(9), serial: u64::MAX },
+            barriered: true,
+        };
+        let state = ExtentState {
+            role: Role::Large,
+            incarnation: Incarnation { epoch: Epoch(1), serial: 2 },
+        };
+        vec![
+            Record::Put { key: b"k", value_len: 3, expected: None },
+            Record::Put { key: b"key", value_len: 0, expected: Some(Expected::Absent) },
+            Record::PutLarge { key: b"large", value_len: u32::MAX, pointer, expected: Some(at) },
+            Record::Delete { key: b"gone", expected: None },
+            Record::Delete { key: b"gone?", expected: Some(at) },
+            Record::Announce { extent: ExtentNo(77), state },
+        ]
+    }
+
+    fn stream_of(records: &[Record<'_>]) -> Vec<u8> {
+        let mut stream = Vec::new();
+        for record in records {
+            let mut prefix = [0; MAX_PREFIX_BYTES];
+            let len = record.encode_prefix(&mut prefix);
+            stream.extend_from_slice(&prefix[..len]);
+            stream.extend_from_slice(record.key());
+            stream.resize(stream.len() + record.inline_len(), b'v');
+            stream.resize(stream.len().next_multiple_of(RECORD_ALIGN), 0);
+        }
+        stream
+    }
+
+    #[test]
+    fn records_survive_a_round_trip_through_the_stream() {
+        let stream = stream_of(&samples());
+        let mut at = 0;
+        for record in samples() {
+            let found = decode_record(&stream, at).unwrap();
+            assert_eq!(found.record, record);
+            assert_eq!(found.next - at, record.log_len());
+            assert_eq!(found.key_at - at, record.prefix_len());
+            at = found.next;
+        }
+        assert_eq!(at, stream.len());
+    }
+
+    #[test]
+    fn records_survive_a_round_trip_through_entries() {
+        let mut bytes = Vec::new();
+        encode_batch_entry(BatchNo(12), &mut bytes);
+        for record in samples() {
+            let before = bytes.len();
+            record.encode_entry(PageNo(3), 4008, &mut bytes);
+            assert_eq!(bytes.len() - before, record.entry_len());
+        }
+        let entries: Vec<_> = Entries::new(&bytes).map(Option::unwrap).collect();
+        assert_eq!(entries[0], Entry::Batch(BatchNo(12)));
+        for (entry, record) in entries[1..].iter().zip(samples()) {
+            assert_eq!(*entry, Entry::Record { record, page: PageNo(3), offset: 4008 });
+        }
+    }
+
+    #[test]
+    fn cut_streams_and_entries_are_refused() {
+        let stream = stream_of(&samples()[2..3]);
+        for len in 0..stream.len() {
+            assert_eq!(decode_record(&stream[..len], 0), None);
+        }
+        let mut bytes = Vec::new();
+        samples()[2].encode_entry(PageNo(3), 8, &mut bytes);
+        for len in 1..bytes.len() {
+            assert_eq!(Entries::new(&bytes[..len]).collect::<Vec<_>>(), vec![None]);
+        }
+    }
+}

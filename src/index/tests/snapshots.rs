@@ -1,0 +1,47 @@
+//! A view never moves.
+
+use super::{ALL, filled, key, location, owned, put, range};
+
+#[test]
+fn a_view_shows_what_was_there() {
+    let index = filled(0..5000);
+    let view = index.view();
+    index.edit(|edit| {
+        for number in (0..5000).step_by(2) {
+            edit.remove(&key(number));
+        }
+        for number in 5000..9000 {
+            edit.insert(&key(number), location(number));
+        }
+        edit.insert(&key(1), location(77));
+    });
+    assert_eq!((view.len(), index.len()), (5000, 6500));
+    assert_eq!((view.get(&key(1)), index.get(&key(1))), (Some(location(1)), Some(location(77))));
+    assert_eq!((view.get(&key(8)), index.get(&key(8))), (Some(location(8)), None));
+    assert!(range(&view, ALL).map(|(_, at)| at).eq((0..5000).map(location)));
+    view.check();
+    index.check();
+}
+
+#[test]
+fn a_range_outlives_its_view_and_the_index() {
+    let index = filled(0..1000);
+    let mut range = range(&index.view(), ALL);
+    assert_eq!(range.next().map(|(_, at)| at), Some(location(0)));
+    for number in 0..1000 {
+        index.edit(|edit| edit.remove(&key(number)));
+    }
+    drop(index);
+    assert!(range.map(|(_, at)| at).eq((1..1000).map(location)));
+}
+
+#[test]
+fn clones_of_a_view_show_the_same() {
+    let index = filled(0..300);
+    let view = index.view();
+    let clone = view.clone();
+    put(&index, &key(3), 99);
+    drop(view);
+    assert_eq!(owned(range(&clone, ALL)).len(), 300);
+    assert_eq!(clone.get(&key(3)), Some(location(3)));
+}

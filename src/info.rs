@@ -1,0 +1,67 @@
+//! What an open volume is and how it is used.
+
+use crate::device::DeviceInfo;
+use crate::format::ids::PAGE_BYTES;
+use crate::format::superblock::{FORMAT_VERSION, Superblock};
+use crate::options::Options;
+use std::fmt;
+
+/// What `db.info()` shows: the device, and how the store uses it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Info {
+    /// The device: alignment, write cache, state of direct I/O, sync method.
+    pub device: DeviceInfo,
+    /// Identity of the volume, given at creation.
+    pub store_id: u64,
+    /// Version of the on-disk format.
+    pub format_version: u32,
+    /// Size of an extent in bytes.
+    pub extent_bytes: u64,
+    /// Size of the volume in bytes.
+    pub volume_bytes: u64,
+    /// Bytes to which it may grow.
+    pub max_bytes: u64,
+    /// Whether it never grows.
+    pub fixed: bool,
+    /// Longest value, in bytes, that is logged beside its key.
+    pub large_min: u32,
+    /// Commit batches that may be on their way at once.
+    pub pipeline_depth: usize,
+}
+
+impl Info {
+    pub(crate) fn new(
+        device: DeviceInfo,
+        superblock: &Superblock,
+        options: &Options,
+        len_pages: u64,
+    ) -> Self {
+        let page = PAGE_BYTES as u64;
+        Self {
+            device,
+            store_id: superblock.store.0,
+            format_version: FORMAT_VERSION,
+            extent_bytes: u64::from(superblock.extent_pages) * page,
+            volume_bytes: len_pages * page,
+            max_bytes: superblock.max_pages * page,
+            fixed: superblock.fixed,
+            large_min: options.large_min,
+            pipeline_depth: options.pipeline_depth,
+        }
+    }
+}
+
+impl fmt::Display for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "store id             {:016x}", self.store_id)?;
+        writeln!(f, "format version       {}", self.format_version)?;
+        writeln!(f, "extent bytes         {}", self.extent_bytes)?;
+        writeln!(f, "volume bytes         {}", self.volume_bytes)?;
+        let growth = if self.fixed { " (fixed)" } else { "" };
+        writeln!(f, "max bytes            {}{growth}", self.max_bytes)?;
+        writeln!(f, "large values from    {} bytes", u64::from(self.large_min) + 1)?;
+        writeln!(f, "pipeline depth       {}", self.pipeline_depth)?;
+        write!(f, "{}", self.device)
+    }
+}

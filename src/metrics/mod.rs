@@ -1,0 +1,16 @@
+//! What the engine did and how long it took.
+//!
+//! 1. The engine times its stages and counts its operations with a [`Recorder`]; the hot path
+//!    times only a sample of them.
+//! 2. A snapshot of it is a [`Metrics`]; the engine adds the device's traffic and the space in use.
+//! 3. A [`Metrics`] prints as a table.
+
+mod recorder;
+mod sampler;
+mod snapshot;
+mod stage;
+mod table;
+
+pub(crate) use recorder::{Counter, Recorder};
+pub use snapshot::{Latency, Metrics, Written};
+pub use stage::Stage;

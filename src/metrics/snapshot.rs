@@ -1,0 +1,170 @@
+//! The metrics of a store at one moment.
+
+use super::recorder::MAX_NS;
+use super::stage::Stage;
+use crate::device::{Purpose, Traffic};
+use crate::sync::{AtomicU64, Ordering};
+use hdrhistogram::Histogram;
+
+/// How long a stage took, to 3 significant digits; 60 s stands for anything longer.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Latency {
+    /// Times measured. For a sampled [`Stage`] there were about 16 times as many.
+    pub samples: u64,
+    /// The mean, in ns.
+    pub mean_ns: u64,
+    /// The median, in ns.
+    pub p50_ns: u64,
+    /// What 99 in 100 did not exceed, in ns.
+    pub p99_ns: u64,
+    /// What 999 in 1000 did not exceed, in ns.
+    pub p999_ns: u64,
+    /// The longest measured, in ns.
+    pub max_ns: u64,
+}
+
+impl Latency {
+    /// The latency that `histogram`, in ns, shows; None if it is empty.
+    pub(super) fn of(histogram: &Histogram<u64>) -> Option<Self> {
+        let quantile_ns = |quantile| histogram.value_at_quantile(quantile).min(MAX_NS);
+        (!histogram.is_empty()).then(|| Self {
+            samples: histogram.len(),
+            mean_ns: (histogram.mean().round() as u64).min(MAX_NS),
+            p50_ns: quantile_ns(0.5),
+            p99_ns: quantile_ns(0.99),
+            p999_ns: quantile_ns(0.999),
+            max_ns: histogram.max().min(MAX_NS),
+        })
+    }
+}
+
+/// Bytes written to the device since the store was opened, by purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Written {
+    /// Pages of the log, in bytes.
+    pub log: u64,
+    /// Large values, in bytes.
+    pub large: u64,
+    /// Zeros written ahead of the log, in bytes.
+    pub prepared: u64,
+    /// Footers, evidence pages and superblocks, in bytes.
+    pub upkeep: u64,
+}
+
+impl Written {
+    /// Bytes written so far, from `traffic`.
+    fn of(traffic: &Traffic) -> Self {
+        Self {
+            log: traffic.written(Purpose::Log),
+            large: traffic.written(Purpose::Large),
+            prepared: traffic.written(Purpose::Preparation),
+            upkeep: traffic.written(Purpose::Upkeep),
+        }
+    }
+
+    /// Bytes written to the log and as large values for each of `record_bytes`; None if 0.
+    fn amplification(&self, record_bytes: u64) -> Option<f64> {
+        (record_bytes > 0).then(|| (self.log + self.large) as f64 / record_bytes as f64)
+    }
+}
+
+/// What a store did since it was opened, how long it took, and the space it uses now.
+///
+/// Prints as a table, without the rows that are empty. The numbers are read one by one while the
+/// store works, so those of operations under way may not agree.
+#[derive(Clone, Default, Debug)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Latencies by stage, of the stages with samples, in the order of [`Stage`].
+    pub latencies: Vec<(Stage, Latency)>,
+    /// Puts, alone or in write batches.
+    pub puts: u64,
+    /// Deletes, alone or in write batches.
+    pub deletes: u64,
+    /// Gets, hit or miss.
+    pub gets: u64,
+    /// Gets that found no such key.
+    pub misses: u64,
+    /// Write batches.
+    pub batches: u64,
+    /// Records handed to the log, those that announce large values included.
+    pub records: u64,
+    /// Bytes of the records accepted: headers, keys and values, large values included.
+    pub record_bytes: u64,
+    /// Keys present now.
+    pub keys: u64,
+    /// Size of the volume now, in bytes.
+    pub volume_bytes: u64,
+    /// Size to which the volume may grow, in bytes.
+    pub max_bytes: u64,
+    /// Extents of the log times their size, in bytes.
+    pub log_bytes: u64,
+    /// Space taken by large values, in bytes.
+    pub large_bytes: u64,
+    /// Space of the volume that nothing takes, in bytes.
+    pub free_bytes: u64,
+    /// Live records, with their headers, in bytes.
+    pub live_bytes: u64,
+    /// Bytes written to the device, by purpose.
+    pub written: Written,
+    /// Write operations on the device.
+    pub writes: u64,
+    /// Barriers on the device.
+    pub barriers: u64,
+    /// Read operations on the device.
+    pub reads: u64,
+    /// Bytes read from the device.
+    pub read_bytes: u64,
+    /// Bytes written to the log and as large values for each byte of the records accepted; None
+    /// before the first record.
+    pub write_amplification: Option<f64>,
+}
+
+impl Metrics {
+    /// How long `stage` took; None if it has no samples.
+    #[must_use]
+    pub fn latency(&self, stage: Stage) -> Option<&Latency> {
+        self.latencies.iter().find(|(other, _)| *other == stage).map(|(_, latency)| latency)
+    }
+
+    /// Fills in what the device did, and the write amplification that follows from it.
+    #[must_use]
+    pub(crate) fn with_traffic(mut self, traffic: &Traffic) -> Self {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        self.written = Written::of(traffic);
+        self.writes = load(&traffic.writes);
+        self.barriers = load(&traffic.barriers);
+        self.reads = load(&traffic.reads);
+        self.read_bytes = load(&traffic.read_bytes);
+        self.write_amplification = self.written.amplification(self.record_bytes);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traffic_is_filled_in_and_the_rest_stays() {
+        let traffic = Traffic::default();
+        traffic.barriers.store(3, Ordering::Relaxed);
+        traffic.read_bytes.store(8192, Ordering::Relaxed);
+        let latencies = vec![(Stage::Get, Latency { samples: 7, ..Latency::default() })];
+        let recorded = Metrics { latencies, record_bytes: 5, ..Metrics::default() };
+        let metrics = recorded.with_traffic(&traffic);
+        assert_eq!((metrics.record_bytes, metrics.barriers, metrics.read_bytes), (5, 3, 8192));
+        assert_eq!(metrics.latency(Stage::Get).unwrap().samples, 7);
+        assert_eq!(metrics.latency(Stage::Put), None);
+        assert_eq!(metrics.write_amplification, Some(0.0));
+    }
+
+    #[test]
+    fn amplification_leaves_preparation_and_upkeep_out() {
+        let written = Written { log: 300, large: 200, prepared: 1 << 20, upkeep: 4096 };
+        assert_eq!(written.amplification(400), Some(1.25));
+        assert_eq!(written.amplification(0), None);
+    }
+}

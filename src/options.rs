@@ -1,0 +1,246 @@
+//! How a volume is opened.
+
+use crate::db::Db;
+use crate::device::DirectIo;
+use crate::durability::SyncWindow;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::format::ids::{MAX_VOLUME_PAGES, PAGE_BYTES};
+use crate::report::OpenProgress;
+use crate::sync::Arc;
+use std::fmt;
+use std::path::Path;
+
+/// Called once when the handle stops writing.
+pub(crate) type FatalCallback = Arc<dyn Fn(&Error) + Send + Sync>;
+/// Called now and then while a volume is being opened.
+pub(crate) type ProgressCallback = Arc<dyn Fn(&OpenProgress) + Send + Sync>;
+
+/// Largest extent that is chosen without being asked for.
+const DEFAULT_EXTENT_BYTES: u64 = 8 << 20;
+/// Extents in a fixed-size volume, at the least, where the extent size is not asked for.
+const EXTENTS_WANTED: u64 = 64;
+/// Fewest extents that a volume works with.
+const MIN_EXTENTS: u64 = 16;
+const MIN_EXTENT_BYTES: u64 = 4 * PAGE_BYTES as u64;
+const MAX_EXTENT_BYTES: u64 = 1 << 30;
+
+/// Options for opening or creating a volume.
+///
+/// ```
+/// use extentdb::Options;
+///
+/// # let dir = tempfile::tempdir()?;
+/// let db = Options::new()
+///     .max_bytes(64 << 30)
+///     .on_fatal(|error| eprintln!("the store stopped writing: {error}"))
+///     .open(dir.path().join("data.vol"))?;
+/// db.put("key", "value")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Options {
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) volume_bytes: Option<u64>,
+    pub(crate) extent_bytes: Option<u64>,
+    pub(crate) create: bool,
+    pub(crate) create_new: bool,
+    pub(crate) direct_io: DirectIo,
+    pub(crate) large_min: u32,
+    pub(crate) sync_window: SyncWindow,
+    pub(crate) pipeline_depth: usize,
+    pub(crate) worth_bytes: usize,
+    pub(crate) buffer_bytes: usize,
+    pub(crate) on_fatal: Option<FatalCallback>,
+    pub(crate) on_progress: Option<ProgressCallback>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_bytes: None,
+            volume_bytes: None,
+            extent_bytes: None,
+            create: true,
+            create_new: false,
+            direct_io: DirectIo::default(),
+            large_min: 32 << 10,
+            sync_window: SyncWindow::default(),
+            pipeline_depth: 2,
+            worth_bytes: 32 << 10,
+            buffer_bytes: 64 << 20,
+            on_fatal: None,
+            on_progress: None,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens the volume at `path`, creating it as a file if nothing is there.
+    ///
+    /// # Errors
+    /// See [`Error`]; in particular `Locked`, `NotAStore`, `NewerFormat`, `Corrupt`, `ReadOnly`.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Db> {
+        Engine::open(path.as_ref(), self).map(Db::new)
+    }
+
+    /// Bytes to which a volume in a file may grow. Default: what the volume was created with,
+    /// 16 TiB unless said otherwise.
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Creates the volume with all of its bytes allocated, never to grow. Default: it grows to
+    /// `max_bytes`. No effect on a volume that exists, nor on a device, which is used whole.
+    pub fn volume_bytes(mut self, bytes: u64) -> Self {
+        self.volume_bytes = Some(bytes);
+        self
+    }
+
+    /// Size of the volume's extents: a power of two from 16 KiB to 1 GiB. Default: 8 MiB, less
+    /// for volumes under 512 MiB. A batch takes at most a quarter of an extent. No effect on a
+    /// volume that exists.
+    pub fn extent_bytes(mut self, bytes: u64) -> Self {
+        self.extent_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether an absent volume is created. Default: true.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Insists on creating the volume: fails if there is one. Needed to create one on a block
+    /// device. Default: false.
+    pub fn create_new(mut self, create_new: bool) -> Self {
+        self.create_new = create_new;
+        self
+    }
+
+    /// Whether the page cache is bypassed. Default: [`DirectIo::Preferred`].
+    pub fn direct_io(mut self, direct_io: DirectIo) -> Self {
+        self.direct_io = direct_io;
+        self
+    }
+
+    /// Longest value, in bytes, that is logged beside its key; longer ones get pages of their
+    /// own, written before their record. Default: 32 KiB. At most an eighth of an extent is
+    /// used.
+    pub fn large_min(mut self, bytes: u32) -> Self {
+        self.large_min = bytes;
+        self
+    }
+
+    /// What [`Durability::Written`](crate::Durability::Written) and
+    /// [`Durability::Buffered`](crate::Durability::Buffered) may lose. Default: 8 MiB, 100 ms.
+    pub fn sync_window(mut self, window: SyncWindow) -> Self {
+        self.sync_window = window;
+        self
+    }
+
+    /// Commit batches that may be on their way to the device at once, 1 to 8. Default: 2.
+    pub fn pipeline_depth(mut self, batches: usize) -> Self {
+        self.pipeline_depth = batches;
+        self
+    }
+
+    /// Bytes of records from which a batch is written while others are still on their way.
+    /// Default: 32 KiB.
+    pub fn pipeline_min_bytes(mut self, bytes: usize) -> Self {
+        self.worth_bytes = bytes;
+        self
+    }
+
+    /// Bytes of idle I/O buffers that are kept for reuse. Default: 64 MiB.
+    pub fn buffer_bytes(mut self, bytes: usize) -> Self {
+        self.buffer_bytes = bytes;
+        self
+    }
+
+    /// Called once, from the thread that met it, when a failure of the device makes the handle
+    /// stop writing.
+    pub fn on_fatal(mut self, callback: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.on_fatal = Some(Arc::new(callback));
+        self
+    }
+
+    /// Called now and then while the log is replayed.
+    pub fn on_open_progress(
+        mut self,
+        callback: impl Fn(&OpenProgress) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_progress = Some(Arc::new(callback));
+        self
+    }
+
+    /// Refuses values that cannot work.
+    pub(crate) fn check(&self) -> Result<()> {
+        if !(1..=8).contains(&self.pipeline_depth) {
+            return Err(invalid("pipeline_depth", "must be 1 to 8"));
+        }
+        let smallest = MIN_EXTENTS * MIN_EXTENT_BYTES;
+        let largest = MAX_VOLUME_PAGES * PAGE_BYTES as u64;
+        for (option, bytes) in [("max_bytes", self.max_bytes), ("volume_bytes", self.volume_bytes)]
+        {
+            if bytes.is_some_and(|bytes| !(smallest..=largest).contains(&bytes)) {
+                return Err(invalid(option, "must be 256 KiB to 16 TiB"));
+            }
+        }
+        let sound = |bytes: u64| {
+            bytes.is_power_of_two() && (MIN_EXTENT_BYTES..=MAX_EXTENT_BYTES).contains(&bytes)
+        };
+        if self.extent_bytes.is_some_and(|bytes| !sound(bytes)) {
+            return Err(invalid("extent_bytes", "must be a power of two, 16 KiB to 1 GiB"));
+        }
+        Ok(())
+    }
+
+    /// Bytes to which a new volume may grow, `fixed_len` where its length is given.
+    pub(crate) fn new_max_bytes(&self, fixed_len: Option<u64>) -> u64 {
+        let largest = MAX_VOLUME_PAGES * PAGE_BYTES as u64;
+        fixed_len.or(self.max_bytes).unwrap_or(largest).min(largest)
+    }
+
+    /// The size of a new volume's extents.
+    pub(crate) fn new_extent_bytes(&self, max_bytes: u64) -> Result<u64> {
+        let default = || {
+            let wanted = (max_bytes / EXTENTS_WANTED).max(MIN_EXTENT_BYTES);
+            (1 << wanted.ilog2()).min(DEFAULT_EXTENT_BYTES)
+        };
+        let bytes = self.extent_bytes.unwrap_or_else(default);
+        if max_bytes / bytes < MIN_EXTENTS {
+            return Err(invalid("extent_bytes", "a volume needs room for at least 16 extents"));
+        }
+        Ok(bytes)
+    }
+}
+
+fn invalid(option: &'static str, what: &str) -> Error {
+    Error::Options { option, what: what.to_owned() }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("max_bytes", &self.max_bytes)
+            .field("volume_bytes", &self.volume_bytes)
+            .field("extent_bytes", &self.extent_bytes)
+            .field("create", &self.create)
+            .field("create_new", &self.create_new)
+            .field("direct_io", &self.direct_io)
+            .field("large_min", &self.large_min)
+            .field("sync_window", &self.sync_window)
+            .field("pipeline_depth", &self.pipeline_depth)
+            .field("worth_bytes", &self.worth_bytes)
+            .field("buffer_bytes", &self.buffer_bytes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! What opening a volume found.
+
+use std::time::Duration;
+
+/// What an open found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenReport {
+    /// Whether the volume was created by this open.
+    pub created: bool,
+    /// The last batch that was recovered; 0 for none.
+    pub recovered_batch: u64,
+    /// The highest batch that the log itself proves durable. Batches after it were recovered
+    /// whole, but damage to them could not have been told from a write cut short.
+    pub proved_batch: u64,
+    /// What was found after the last whole batch, and dropped: writes that were never
+    /// acknowledged, cut short by a crash.
+    pub dropped_tail: Option<DroppedTail>,
+    /// Damage that was made good from another copy.
+    pub repaired: Vec<String>,
+    /// What an operator should know.
+    pub warnings: Vec<String>,
+    /// Keys in the store.
+    pub keys: u64,
+    /// Log extents in use.
+    pub log_extents: u64,
+    /// Log extents that had to be read page by page, as they had no footer.
+    pub walked_extents: u64,
+    /// How long it took.
+    pub timings: OpenTimings,
+}
+
+/// The end of a log that a crash cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DroppedTail {
+    /// The first page that was dropped.
+    pub page: u64,
+    /// The batch that was being written there.
+    pub batch: u64,
+    /// Pages of that batch and later ones that had reached the device.
+    pub pages: u64,
+}
+
+/// How long the phases of an open took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenTimings {
+    /// Locking, and making earlier writes durable.
+    pub lock: Duration,
+    /// Reading the log and building the index.
+    pub replay: Duration,
+    /// Beginning the epoch.
+    pub begin: Duration,
+}
+
+/// How far an open has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenProgress {
+    /// Last batch replayed.
+    pub batch: u64,
+    /// Log extents begun.
+    pub log_extents: u64,
+    /// Most extents that the log can have: those of the volume.
+    pub extents: u64,
+}

@@ -1,0 +1,117 @@
+//! A store at one moment.
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::format::location::Location;
+use crate::index::View;
+use crate::iter::Iter;
+use crate::reader::ValueReader;
+use crate::sync::Arc;
+use crate::value::Value;
+use std::fmt;
+use std::ops::RangeBounds;
+
+/// The store as it was when the snapshot was taken. Costs memory for what changes while it is
+/// held, and keeps the space of what it shows. Cheap to clone.
+#[derive(Clone)]
+pub struct Snapshot {
+    engine: Arc<Engine>,
+    view: Result<View>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
+        Self { engine: Arc::clone(engine), view: engine.view() }
+    }
+
+    fn locate(&self, key: &[u8]) -> Result<Option<Location>> {
+        self.engine.check_usable()?;
+        Ok(self.view.as_ref().map_err(Clone::clone)?.get(key))
+    }
+
+    /// As [`Db::get`](crate::Db::get).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+        let key = key.as_ref();
+        let location = self.locate(key)?;
+        location.map(|location| self.engine.fetch(key, location)).transpose()
+    }
+
+    /// As [`Db::multi_get`](crate::Db::multi_get).
+    pub fn multi_get<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Result<Option<Value>>> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    /// As [`Db::get_range`](crate::Db::get_range).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_range(&self, key: impl AsRef<[u8]>, offset: u64, len: u64) -> Result<Option<Value>> {
+        let key = key.as_ref();
+        let location = self.locate(key)?;
+        let wanted = offset..offset.saturating_add(len);
+        location.map(|location| self.engine.fetch_range(key, location, wanted)).transpose()
+    }
+
+    /// As [`Db::get_reader`](crate::Db::get_reader).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_reader(&self, key: impl AsRef<[u8]>) -> Result<Option<ValueReader>> {
+        let key = key.as_ref();
+        let location = self.locate(key)?;
+        location.map(|location| ValueReader::new(&self.engine, key, location)).transpose()
+    }
+
+    /// As [`Db::contains_key`](crate::Db::contains_key).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.locate(key.as_ref())?.is_some())
+    }
+
+    /// As [`Db::value_len`](crate::Db::value_len).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn value_len(&self, key: impl AsRef<[u8]>) -> Result<Option<u64>> {
+        Ok(self.locate(key.as_ref())?.map(|location| u64::from(location.value_len())))
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.view.as_ref().map_or(0, View::len)
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All entries in key order.
+    #[must_use]
+    pub fn iter(&self) -> Iter {
+        self.range::<&[u8], _>(..)
+    }
+
+    /// The entries of a range of keys, in order. An inverted range is empty.
+    pub fn range<K: AsRef<[u8]>, R: RangeBounds<K>>(&self, range: R) -> Iter {
+        Iter::over(&self.engine, self.view.clone(), range)
+    }
+
+    /// The entries whose keys start with `prefix`, in order.
+    pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter {
+        Iter::with_prefix(&self.engine, self.view.clone(), prefix.as_ref())
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! The one door to threads, locks, atomics and clocks.
+//!
+//! Everything the engine does that a scheduler could reorder comes through here, so that a
+//! controlled scheduler can stand in for the operating system in tests.
+
+pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{self, PoisonError};
+pub(crate) use std::time::{Duration, Instant};
+
+pub(crate) type MutexGuard<'a, T> = sync::MutexGuard<'a, T>;
+pub(crate) type ReadGuard<'a, T> = sync::RwLockReadGuard<'a, T>;
+pub(crate) type WriteGuard<'a, T> = sync::RwLockWriteGuard<'a, T>;
+
+/// A mutex that a panicking thread does not poison: the engine poisons itself (E1p) where a
+/// panic could leave a half-made change.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A readers-writer lock with the same attitude to panics as [`Mutex`].
+#[derive(Debug, Default)]
+pub(crate) struct RwLock<T>(sync::RwLock<T>);
+
+impl<T> RwLock<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(sync::RwLock::new(value))
+    }
+
+    pub(crate) fn read(&self) -> ReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> WriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A condition variable for [`Mutex`].
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(sync::Condvar);
+
+impl Condvar {
+    pub(crate) const fn new() -> Self {
+        Self(sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn wait_for<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        limit: Duration,
+    ) -> MutexGuard<'a, T> {
+        self.0.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// Monotonic time.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Lets time pass on the calling thread.
+pub(crate) fn sleep(span: Duration) {
+    std::thread::sleep(span);
+}
+
+/// A thread of the engine's own.
+#[derive(Debug)]
+pub(crate) struct Thread(std::thread::JoinHandle<()>);
+
+impl Thread {
+    /// Starts a thread named `name`.
+    pub(crate) fn start(
+        name: &str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Thread> {
+        std::thread::Builder::new().name(name.to_owned()).spawn(body).map(Thread)
+    }
+
+    /// Waits until the thread has ended, unless it is the calling one.
+    pub(crate) fn join(self) {
+        if self.0.thread().id() != std::thread::current().id() {
+            // A panic of the engine's thread has already poisoned the handle.
+            let _ = self.0.join();
+        }
+    }
+}

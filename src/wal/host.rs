@@ -1,0 +1,30 @@
+//! What the log needs from the engine around it.
+
+use crate::error::{Error, Result};
+use crate::format::ids::{ExtentNo, Incarnation};
+
+/// Supplies the log with extents and takes what it proves.
+pub(crate) trait Host: Send + Sync + std::fmt::Debug {
+    /// Applies entries, in log order; the answers to the conditional ones among them. The one
+    /// function that recovery uses too (L1).
+    fn apply(&self, entries: &[u8]) -> Vec<bool>;
+
+    /// Sets a free extent aside for the log. `Error::Full` when there is none, or when only the
+    /// reserve for deletes is left and `for_puts`.
+    fn reserve_extent(&self, for_puts: bool) -> Result<ExtentNo>;
+
+    /// Takes back an extent that was set aside and not used.
+    fn return_extent(&self, extent: ExtentNo);
+
+    /// Whether a page written to the extent costs one write and one flush.
+    fn is_prepared(&self, extent: ExtentNo) -> bool;
+
+    /// Writes zeros over an extent that was set aside, and makes them durable.
+    fn prepare(&self, extent: ExtentNo) -> Result<()>;
+
+    /// Starts a fresh life of the extent, as one of the log (G4).
+    fn open_log_extent(&self, extent: ExtentNo) -> Incarnation;
+
+    /// The log will not write again.
+    fn poisoned(&self, cause: &Error);
+}

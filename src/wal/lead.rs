@@ -1,0 +1,144 @@
+//! What a leader does with its batch: seal, write, barrier, apply, wake.
+
+use super::log::{Guard, Log};
+use super::state::{Reached, State};
+use crate::device::Purpose;
+use crate::error::{Error, Result};
+use crate::format::ids::{BatchNo, Generation};
+use crate::metrics::Stage as Timed;
+use crate::sync::{self, Ordering};
+
+impl Log {
+    /// Brings the open batch to the device, and issues the barrier if one is due. A failure
+    /// poisons the log; the writers of the batch hear of it where they wait.
+    pub(super) fn lead<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        let Some(batch) = state.open.as_mut() else { return state };
+        batch.led = true;
+        while state.fatal.is_none() && !self.may_seal(&state) {
+            state = self.turn.wait(state);
+        }
+        if state.fatal.is_some() {
+            return state;
+        }
+        let generation = Generation(self.generation.load(Ordering::SeqCst));
+        let Some(sealed) = state.seal(self.config.store, generation, sync::now()) else {
+            return state;
+        };
+        self.notify_room(&state);
+        drop(state);
+        let begun = self.recorder.start_always();
+        let written = self.volume.write(Purpose::Log, sealed.start, &sealed.buf[..sealed.len]);
+        self.recorder.stop(Timed::PutWrite, begun);
+        drop(sealed.buf);
+        state = self.state.lock();
+        if let Err(error) = written {
+            return self.poison(state, error);
+        }
+        state.mark_written(sealed.number);
+        self.written.store(state.written.0, Ordering::SeqCst);
+        if state.barrier_is_due() {
+            return self.barrier(state);
+        }
+        drop(state);
+        self.settle(BatchNo(0));
+        self.state.lock()
+    }
+
+    /// Whether the open batch goes out now. A lone writer never waits; behind others, a batch
+    /// waits until it is worth a write, so that pipelining does not turn into padding.
+    fn may_seal(&self, state: &State) -> bool {
+        let Some(batch) = &state.open else { return true };
+        let worth = batch.stream_len() >= self.config.worth_bytes || state.waiting_for_room > 0;
+        !state.evidence_in_flight && (state.busy == 0 || (state.busy < self.config.depth && worth))
+    }
+
+    /// Makes all that is written now durable, applies what that uncovers, and wakes its writers.
+    pub(super) fn barrier<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        let cover = state.written;
+        assert!(cover >= state.covering, "W1: the written prefix only grows");
+        state.covering = cover;
+        drop(state);
+        let begun = self.recorder.start_always();
+        let result = self.volume.barrier();
+        self.recorder.stop(Timed::PutFlush, begun);
+        state = self.state.lock();
+        if let Err(error) = result {
+            return self.poison(state, error);
+        }
+        // A barrier that met an error elsewhere proves nothing any more.
+        if state.fatal.is_none() {
+            state.durable = state.durable.max(cover);
+        }
+        drop(state);
+        self.settle(BatchNo(0));
+        self.state.lock()
+    }
+
+    /// Applies, in log order, every sealed batch that may be visible or is at most `target`;
+    /// retires what is done and wakes those who wait for it.
+    pub(super) fn settle(&self, target: BatchNo) {
+        let order = self.order.lock();
+        let begun = self.recorder.start_always();
+        let mut state = self.apply_sealed(target);
+        let reached = state.retire();
+        self.notify_room(&state);
+        self.turn.notify_all();
+        drop(state);
+        drop(order);
+        self.recorder.stop(Timed::PutApply, begun);
+        for Reached { done, stage, outcomes } in reached {
+            done.reach(stage, &outcomes);
+        }
+    }
+
+    /// The caller holds `order`.
+    pub(super) fn apply_sealed(&self, target: BatchNo) -> Guard<'_> {
+        let mut state = self.state.lock();
+        while let Some(work) = state.next_unapplied(target) {
+            drop(state);
+            let outcomes = self.host.apply(&work.entries[work.from..]);
+            drop(work.entries);
+            state = self.state.lock();
+            state.mark_applied(work.number, outcomes);
+        }
+        state
+    }
+
+    /// Makes every batch up to `upto` durable, writing the open one if need be.
+    pub(super) fn flush<'a>(&'a self, mut state: Guard<'a>, upto: BatchNo) -> Result<Guard<'a>> {
+        while state.durable < upto {
+            state.check_alive()?;
+            let leaderless =
+                state.open.as_ref().is_some_and(|batch| batch.number <= upto && !batch.led);
+            state = if leaderless {
+                self.lead(state)
+            } else if state.written >= upto && state.covering < upto {
+                self.barrier(state)
+            } else {
+                self.wait_for_room(state)
+            };
+        }
+        Ok(state)
+    }
+
+    pub(super) fn notify_room(&self, state: &State) {
+        if state.waiting_for_room > 0 {
+            self.room.notify_all();
+        }
+    }
+
+    /// E1p: the log is poisoned before any caller hears of the error.
+    pub(super) fn poison<'a>(&'a self, mut state: Guard<'a>, error: Error) -> Guard<'a> {
+        let first = state.fatal.is_none();
+        let cause = state.poison(error);
+        self.room.notify_all();
+        self.turn.notify_all();
+        self.flusher.notify_all();
+        self.upkeep.notify_all();
+        drop(state);
+        if first {
+            self.host.poisoned(&cause);
+        }
+        self.state.lock()
+    }
+}

@@ -1,0 +1,379 @@
+//! Group commit, led by its callers and pipelined.
+//!
+//! 1. A writer appends its records to the open batch, under the log's lock.
+//! 2. The first writer of a batch that must reach the device leads it: waits for its turn in the
+//!    pipe, seals it, writes it, issues a barrier, applies it, wakes the others.
+//! 3. The others wait for their batch. A `Buffered` writer does not wait at all.
+//!
+//! D, the durable frontier, advances to what had been written *before the start* of a barrier
+//! that returned; batches are applied in log order whoever led them.
+
+use super::batch::{Batch, demand_of};
+use super::completion::{Completion, Stage};
+use super::host::Host;
+use super::state::State;
+use super::tail::Tail;
+use super::unit::Unit;
+use crate::device::{AlignedBuf, BufferPool, Volume};
+use crate::durability::{Durability, SyncWindow};
+use crate::error::{Error, Result};
+use crate::format::ids::{BatchNo, ExtentNo, Generation, StoreId};
+use crate::format::location::Location;
+use crate::format::log_page::{PAYLOAD_BYTES, pages_for_stream};
+use crate::metrics::{Recorder, Stage as Timed};
+use crate::sync::{self, Arc, AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
+use std::collections::VecDeque;
+
+/// How the log behaves; settled at open.
+#[derive(Debug, Clone)]
+pub(crate) struct LogConfig {
+    pub(crate) store: StoreId,
+    pub(crate) extent_pages: u32,
+    /// Batches in the pipe at once (q).
+    pub(crate) depth: usize,
+    /// Stream bytes from which a batch is written while others are under way.
+    pub(crate) worth_bytes: usize,
+    pub(crate) window: SyncWindow,
+}
+
+/// Where recovery left the log.
+#[derive(Debug)]
+pub(crate) struct LogStart {
+    pub(crate) tail: Tail,
+    /// Sealed extents that have no footer yet.
+    pub(crate) footers: VecDeque<Tail>,
+    pub(crate) generation: Generation,
+}
+
+pub(crate) type Guard<'a> = MutexGuard<'a, State>;
+
+/// The write-ahead log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(super) config: LogConfig,
+    pub(super) volume: Arc<Volume>,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) recorder: Arc<Recorder>,
+    pool: BufferPool,
+    pub(super) state: Mutex<State>,
+    /// Batches are applied under this, one at a time (L1). Taken before `state`.
+    pub(super) order: Mutex<()>,
+    /// Something moved: room for records, a barrier, a sealed batch.
+    pub(super) room: Condvar,
+    /// The pipe may have room for the open batch.
+    pub(super) turn: Condvar,
+    /// The flusher may have something to do.
+    pub(super) flusher: Condvar,
+    /// The tail moved to another extent.
+    pub(super) upkeep: Condvar,
+    pub(super) generation: AtomicU64,
+    /// Mirrors of `written` and of the newest batch with records applied before they were
+    /// written, so that a read knows without the lock that the device has all it can see.
+    pub(super) written: AtomicU64,
+    buffered: AtomicU64,
+}
+
+impl Log {
+    pub(crate) fn new(
+        config: LogConfig,
+        volume: Arc<Volume>,
+        host: Arc<dyn Host>,
+        recorder: Arc<Recorder>,
+        pool: BufferPool,
+        start: LogStart,
+    ) -> Self {
+        let durable = start.tail.batch;
+        let state = State {
+            tail: start.tail,
+            open: None,
+            flights: VecDeque::new(),
+            written: durable,
+            durable,
+            covering: durable,
+            busy: 0,
+            waiting_for_room: 0,
+            weak_bytes: 0,
+            spare: None,
+            footers: start.footers,
+            evidence_in_flight: false,
+            last_seal: sync::now(),
+            flusher_asleep: false,
+            upkeep_due: false,
+            fatal: None,
+            closing: false,
+            idle_entries: Vec::new(),
+        };
+        Self {
+            config,
+            volume,
+            host,
+            recorder,
+            pool,
+            state: Mutex::new(state),
+            order: Mutex::new(()),
+            room: Condvar::new(),
+            turn: Condvar::new(),
+            flusher: Condvar::new(),
+            upkeep: Condvar::new(),
+            generation: AtomicU64::new(start.generation.0),
+            written: AtomicU64::new(durable.0),
+            buffered: AtomicU64::new(0),
+        }
+    }
+
+    /// Refuses a unit that no batch can hold.
+    pub(crate) fn check_size(&self, unit: &Unit<'_>) -> Result<()> {
+        let demand = demand_of(unit);
+        let quarter = (self.config.extent_pages / 4) as usize;
+        if demand.pages <= quarter && Tail::fits_fresh(self.config.extent_pages, demand) {
+            return Ok(());
+        }
+        let limit = (quarter * PAYLOAD_BYTES) as u64;
+        Err(Error::BatchTooLarge { bytes: unit.log_len() as u64, limit })
+    }
+
+    /// Commits `unit`; returns when it is as durable as `durability` says, with the answer to
+    /// its conditional record (true where it has none).
+    pub(crate) fn commit(&self, unit: &Unit<'_>, durability: Durability) -> Result<bool> {
+        let begun = self.recorder.start();
+        let weak = durability != Durability::Synced;
+        let mut state = self.admit(unit, weak)?;
+        let Some(batch) = state.open.as_mut() else {
+            unreachable!("admit returns with an open batch")
+        };
+        let conditional = batch.conditionals;
+        for (record, value) in unit.items() {
+            batch.push(record, record.key(), value);
+        }
+        let answered = batch.conditionals > conditional;
+        let number = batch.number;
+        if weak {
+            batch.weak_bytes += unit.log_len() as u64;
+            batch.weak_since.get_or_insert_with(sync::now);
+        }
+        batch.synced |= durability == Durability::Synced;
+        batch.written |= durability == Durability::Written;
+        let leads = durability != Durability::Buffered && !batch.led;
+        batch.led |= leads;
+        let done = Arc::clone(&batch.done);
+        if weak {
+            state.weak_bytes += unit.log_len() as u64;
+        }
+        self.wake_flusher(&mut state);
+        self.recorder.stop(Timed::PutQueue, begun);
+        let outcomes = match durability {
+            Durability::Buffered => {
+                drop(state);
+                return self.apply_buffered(number, &done, answered.then_some(conditional));
+            }
+            _ if leads => {
+                drop(self.lead(state));
+                done.wait(stage_of(durability))?
+            }
+            _ => {
+                drop(state);
+                done.wait(stage_of(durability))?
+            }
+        };
+        Ok(if answered { outcomes[conditional] } else { true })
+    }
+
+    /// Waits until the open batch takes `unit`. Nothing is numbered before that.
+    fn admit<'a>(&'a self, unit: &Unit<'_>, weak: bool) -> Result<Guard<'a>> {
+        let mut state = self.state.lock();
+        loop {
+            state.check_open()?;
+            if weak && self.window_is_full(&state, unit) {
+                let upto = state.last_numbered();
+                state = self.flush(state, upto)?;
+                continue;
+            }
+            state = match &state.open {
+                Some(batch) => {
+                    if batch.has_buffer_for(unit) && state.tail.fits(batch.demand_with(unit)) {
+                        return Ok(state);
+                    }
+                    if batch.led { self.wait_for_room(state) } else { self.lead(state) }
+                }
+                None if state.tail.fits(demand_of(unit)) => {
+                    self.open_batch(&mut state, unit)?;
+                    state
+                }
+                None => self.rotate(state, unit.needs_space())?,
+            };
+        }
+    }
+
+    fn window_is_full(&self, state: &State, unit: &Unit<'_>) -> bool {
+        state.weak_bytes > 0 && state.weak_bytes + unit.log_len() as u64 > self.config.window.bytes
+    }
+
+    pub(super) fn wait_for_room<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        state.waiting_for_room += 1;
+        // A leader that waits for its batch to be worth a write learns that it is full.
+        self.turn.notify_all();
+        state = self.room.wait(state);
+        state.waiting_for_room -= 1;
+        state
+    }
+
+    fn open_batch(&self, state: &mut State, unit: &Unit<'_>) -> Result<()> {
+        let usual = (self.config.extent_pages as usize / 4).min(BATCH_PAGES);
+        let pages = usual.max(pages_for_stream(unit.log_len()));
+        let buf = self.pool.take(pages)?;
+        let entries = state.idle_entries.pop().unwrap_or_default();
+        let number = state.tail.batch.next();
+        state.open = Some(Batch::new(number, &state.tail, buf, entries));
+        Ok(())
+    }
+
+    /// Moves the tail to the successor, or does one of the things that must come first and
+    /// returns, for the caller to look again.
+    fn rotate<'a>(&'a self, mut state: Guard<'a>, for_puts: bool) -> Result<Guard<'a>> {
+        let successor = state.tail.successor;
+        if !self.host.is_prepared(successor) {
+            drop(state);
+            let prepared = self.host.prepare(successor);
+            state = self.state.lock();
+            return self.or_poison(state, prepared);
+        }
+        // W4: a page that names the successor is durable before a page is written there.
+        if let Some(naming) = state.tail.naming
+            && naming > state.durable
+        {
+            return self.flush(state, naming);
+        }
+        let Some(spare) = state.spare.take() else {
+            drop(state);
+            let reserved = self.host.reserve_extent(for_puts);
+            state = self.state.lock();
+            if let Ok(extent) = reserved {
+                self.keep_spare(&mut state, extent);
+            }
+            return self.or_poison(state, reserved.map(drop));
+        };
+        let incarnation = self.host.open_log_extent(successor);
+        let next = state.tail.rotated(incarnation, spare);
+        let sealed = std::mem::replace(&mut state.tail, next);
+        state.footers.push_back(sealed);
+        state.upkeep_due = true;
+        self.upkeep.notify_all();
+        Ok(state)
+    }
+
+    pub(super) fn keep_spare(&self, state: &mut State, extent: ExtentNo) {
+        if state.spare.is_none() {
+            state.spare = Some(extent);
+        } else {
+            self.host.return_extent(extent);
+        }
+    }
+
+    /// Passes `Full` on; any other failure of the device poisons the log (E1p).
+    pub(super) fn or_poison<'a>(
+        &'a self,
+        state: Guard<'a>,
+        result: Result<()>,
+    ) -> Result<Guard<'a>> {
+        match result {
+            Ok(()) => Ok(state),
+            Err(error @ Error::Io { .. }) => {
+                let state = self.poison(state, error);
+                state.check_alive()?;
+                Ok(state)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the records of a `Buffered` writer, and all before them, visible.
+    fn apply_buffered(
+        &self,
+        number: BatchNo,
+        done: &Completion,
+        conditional: Option<usize>,
+    ) -> Result<bool> {
+        self.buffered.fetch_max(number.0, Ordering::SeqCst);
+        let order = self.order.lock();
+        let mut state = self.apply_sealed(number);
+        let answer = |outcomes: &[bool]| conditional.is_none_or(|i| outcomes[i]);
+        if let Some(batch) = state.open.as_mut().filter(|batch| batch.number == number) {
+            let outcomes = self.host.apply(&batch.entries[batch.applied..]);
+            batch.applied = batch.entries.len();
+            batch.outcomes.extend(outcomes);
+            return Ok(answer(&batch.outcomes));
+        }
+        if let Some(outcomes) = state.outcomes_of(number) {
+            return Ok(answer(outcomes));
+        }
+        drop(state);
+        drop(order);
+        done.wait(Stage::Durable).map(|outcomes| answer(&outcomes))
+    }
+
+    /// A value that a read can see and that may not be on the device yet.
+    pub(crate) fn read_unwritten(&self, location: Location, key_len: usize) -> Option<Vec<u8>> {
+        if self.buffered.load(Ordering::SeqCst) <= self.written.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.state.lock().copy_unwritten(location, key_len)
+    }
+
+    /// Makes everything that was acknowledged durable.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let state = self.state.lock();
+        state.check_open()?;
+        let upto = state.last_numbered();
+        self.flush(state, upto).map(drop)
+    }
+
+    /// Makes durable what a weaker mode has shown; nothing to do where none is in use.
+    pub(crate) fn sync_weak(&self) -> Result<()> {
+        let state = self.state.lock();
+        if state.weak_bytes == 0 {
+            return Ok(());
+        }
+        let upto = state.last_numbered();
+        self.flush(state, upto).map(drop)
+    }
+
+    /// Refuses new work on a closed or poisoned log.
+    pub(crate) fn check_usable(&self) -> Result<()> {
+        self.state.lock().check_open()
+    }
+
+    /// A transfer outside the log failed: nothing is written any more. Returns what the writer
+    /// that met it is told.
+    pub(crate) fn fail(&self, error: Error) -> Error {
+        let state = self.poison(self.state.lock(), error.clone());
+        match &state.fatal {
+            Some(cause) => Error::Poisoned { cause: Arc::clone(cause) },
+            None => error,
+        }
+    }
+
+    /// The durable frontier.
+    pub(crate) fn durable(&self) -> BatchNo {
+        self.state.lock().durable
+    }
+
+    /// The failure that stopped the log, if one did.
+    pub(crate) fn fatal(&self) -> Option<Arc<Error>> {
+        self.state.lock().fatal.clone()
+    }
+
+    pub(super) fn buffer(&self, pages: usize) -> Result<AlignedBuf> {
+        self.pool.take(pages)
+    }
+}
+
+/// Pages of a batch's buffer, unless one unit needs more: 1 MiB, the largest request that NVMe
+/// devices commonly take whole.
+const BATCH_PAGES: usize = 256;
+
+fn stage_of(durability: Durability) -> Stage {
+    match durability {
+        Durability::Synced => Stage::Durable,
+        Durability::Written | Durability::Buffered => Stage::Written,
+    }
+}

@@ -1,0 +1,24 @@
+//! The write-ahead log: group commit on the write side, replay on the read side.
+//!
+//! Reading order: [`unit`] what a call commits, [`batch`] where it goes, [`log`] who writes it,
+//! [`lead`] how, [`state`] what the lock protects, [`upkeep`] what happens beside,
+//! [`replay`] how it is read back.
+
+mod batch;
+mod completion;
+mod epoch;
+mod host;
+mod lead;
+mod log;
+mod replay;
+mod state;
+mod tail;
+mod unit;
+mod upkeep;
+
+pub(crate) use epoch::begin_epoch;
+pub(crate) use host::Host;
+pub(crate) use log::{Log, LogConfig, LogStart};
+pub(crate) use replay::{Replay, Replayed, Sink};
+pub(crate) use tail::Tail;
+pub(crate) use unit::{Item, Unit};

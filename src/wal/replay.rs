@@ -1,0 +1,522 @@
+//! Reads the log back, from the anchor to its end, and tells a torn tail from corruption.
+//!
+//! 1. A page is accepted only if it chains from the page before it (W4): next in its extent, or
+//!    first in the extent's successor.
+//! 2. A sealed extent with a footer is not read: a footer exists only where every batch before
+//!    it is durable.
+//! 3. At the first batch that is not whole, the rest of the extent and every successor that is
+//!    named are searched. If any page there proves that batch durable, it was damaged later, and
+//!    nothing is opened (W1). Otherwise its writing was cut short, and it was never acked.
+//! 4. Large values of the batches that nothing proves durable are verified (W5): one that is not
+//!    whole ends the log before its batch.
+
+use super::batch::place;
+use super::tail::Tail;
+use crate::device::{AlignedBuf, BufferPool, Volume};
+use crate::error::{Error, Result};
+use crate::format::footer::FooterHead;
+use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
+use crate::format::log_page::{self, LogHeader, PageKind, payload};
+use crate::format::record::{Entries, Entry, Record, decode_record, encode_batch_entry};
+use crate::format::superblock::Anchor;
+use std::collections::{BTreeSet, VecDeque};
+
+/// What replay hands its findings to.
+pub(crate) trait Sink {
+    /// Takes the entries of batches that are accepted for good, in log order.
+    fn accept(&mut self, entries: &[u8]) -> Result<()>;
+
+    /// Whether the large value that a record refers to is whole on the device.
+    fn is_whole(&mut self, record: &Record<'_>) -> Result<bool>;
+
+    /// How far replay has come: batches and log extents so far.
+    fn progress(&mut self, batch: BatchNo, extents: usize);
+}
+
+/// What was found after the accepted end, and dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    /// The first page that was not accepted.
+    pub(crate) page: PageNo,
+    /// The batch that would have been there.
+    pub(crate) batch: BatchNo,
+    /// Valid pages of this log after it.
+    pub(crate) pages: u64,
+}
+
+/// The log as replay found it.
+#[derive(Debug)]
+pub(crate) struct Replayed {
+    /// The accepted end.
+    pub(crate) tail: Tail,
+    /// Sealed extents without a footer.
+    pub(crate) footers: VecDeque<Tail>,
+    /// Every extent of the log, in order.
+    pub(crate) extents: Vec<(ExtentNo, Incarnation)>,
+    /// The highest batch that some page proves durable.
+    pub(crate) proved: BatchNo,
+    /// The newest superblock that some page knows of.
+    pub(crate) generation: Generation,
+    pub(crate) dropped: Option<Dropped>,
+    /// Extents that were read page by page.
+    pub(crate) walked: u64,
+}
+
+/// A batch that nothing has proved yet.
+#[derive(Debug)]
+struct Unproven {
+    entries: Vec<u8>,
+    /// Where the log ended before it.
+    before: Tail,
+    tail_entries: usize,
+    sealed_extents: usize,
+    log_extents: usize,
+    batch: BatchNo,
+}
+
+/// A pass over the log.
+pub(crate) struct Replay<'a, S> {
+    volume: &'a Volume,
+    store: StoreId,
+    window: Window,
+    sink: &'a mut S,
+    out: Replayed,
+    unproven: VecDeque<Unproven>,
+    trusts_footers: bool,
+}
+
+impl<'a, S: Sink> Replay<'a, S> {
+    /// Starts after `anchor`, which must be readable and what the superblock says it is.
+    pub(crate) fn new(
+        volume: &'a Volume,
+        pool: &BufferPool,
+        store: StoreId,
+        extent_pages: u32,
+        anchor: Anchor,
+        sink: &'a mut S,
+    ) -> Result<Self> {
+        let mut window = Window::new(pool, extent_pages)?;
+        let page = window.page(volume, anchor.page)?.unwrap_or(&[0; PAGE_BYTES]);
+        let header = log_page::open(page, store, anchor.page)
+            .filter(|_| log_page::checksum(page) == anchor.chain)
+            .ok_or(corrupt(anchor.page, "the page that anchors the log is damaged"))?;
+        let extent = ExtentNo((anchor.page.0 / u64::from(extent_pages)) as u32);
+        let tail = Tail {
+            extent,
+            incarnation: header.incarnation,
+            successor: header.successor,
+            epoch: anchor.epoch,
+            chain: anchor.chain,
+            batch: anchor.batch,
+            next: (anchor.page.0 % u64::from(extent_pages)) as u32 + 1,
+            extent_pages,
+            entries: Vec::new(),
+            naming: Some(anchor.batch),
+            evidenced: false,
+        };
+        let out = Replayed {
+            extents: vec![(extent, tail.incarnation)],
+            tail,
+            footers: VecDeque::new(),
+            proved: anchor.batch,
+            generation: header.generation,
+            dropped: None,
+            walked: 0,
+        };
+        Ok(Self {
+            volume,
+            store,
+            window,
+            sink,
+            out,
+            unproven: VecDeque::new(),
+            trusts_footers: true,
+        })
+    }
+
+    /// Reads every page, though a footer lists what is in it.
+    pub(crate) fn without_footers(mut self) -> Self {
+        self.trusts_footers = false;
+        self
+    }
+
+    /// Reads the log to its end.
+    pub(crate) fn run(mut self) -> Result<Replayed> {
+        let mut sealed = self.take_footer()?;
+        loop {
+            if !sealed && self.accept_next()? {
+                continue;
+            }
+            match self.enter_successor()? {
+                Some(by_footer) => sealed = by_footer,
+                None => break,
+            }
+        }
+        self.search_for_proof()?;
+        self.verify_unproven()?;
+        Ok(self.out)
+    }
+
+    /// Accepts what is at the next page of the extent, if it chains. A page of evidence is not
+    /// accepted: the log goes on in the successor, or nowhere.
+    fn accept_next(&mut self) -> Result<bool> {
+        let tail = &self.out.tail;
+        if tail.next >= tail.extent_pages {
+            return Ok(false);
+        }
+        let at = tail.next_page();
+        let Some(header) = self.chained(at)? else { return Ok(false) };
+        let tail = &self.out.tail;
+        let same_epoch = header.epoch == tail.epoch && header.incarnation == tail.incarnation;
+        match header.kind {
+            PageKind::Batch if same_epoch && header.batch == tail.batch.next() => {
+                self.accept_batch(&header)
+            }
+            PageKind::Epoch if header.epoch > tail.epoch && header.batch == tail.batch => {
+                self.accept_epoch(at, &header)?;
+                Ok(true)
+            }
+            PageKind::Evidence if same_epoch => {
+                self.out.tail.evidenced = true;
+                self.prove(&header)?;
+                Ok(false)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn accept_epoch(&mut self, at: PageNo, header: &LogHeader) -> Result<()> {
+        let page = self.window.page(self.volume, at)?.unwrap_or(&[0; PAGE_BYTES]);
+        let tail = &mut self.out.tail;
+        tail.chain = log_page::checksum(page);
+        tail.epoch = header.epoch;
+        tail.next += 1;
+        tail.name_successor(header.successor, header.batch);
+        self.prove(header)
+    }
+
+    /// Accepts the batch whose first page is next, if all its pages are there.
+    fn accept_batch(&mut self, first: &LogHeader) -> Result<bool> {
+        let Some((stream, chain, last)) = self.read_batch(first)? else { return Ok(false) };
+        let start = self.out.tail.next_page();
+        let mut entries = Vec::with_capacity(stream.len() / 8);
+        encode_batch_entry(first.batch, &mut entries);
+        let mut at = 0;
+        while at < stream.len() {
+            let found = decode_record(&stream, at)
+                .ok_or(corrupt(start, "a record in a valid page makes no sense"))?;
+            let (page, offset) = place(start, found.key_at);
+            found.record.encode_entry(page, offset, &mut entries);
+            at = found.next;
+        }
+        self.unproven.push_back(Unproven {
+            before: self.out.tail.clone_place(),
+            tail_entries: self.out.tail.entries.len(),
+            sealed_extents: self.out.footers.len(),
+            log_extents: self.out.extents.len(),
+            batch: first.batch,
+            entries: entries.clone(),
+        });
+        let tail = &mut self.out.tail;
+        tail.entries.extend_from_slice(&entries);
+        tail.chain = chain;
+        tail.batch = first.batch;
+        tail.next += first.count;
+        tail.name_successor(first.successor, first.batch);
+        self.sink.progress(first.batch, self.out.extents.len());
+        self.prove(&last)?;
+        Ok(true)
+    }
+
+    /// The stream of the batch, the checksum of its last page, and that page's header.
+    fn read_batch(&mut self, first: &LogHeader) -> Result<Option<(Vec<u8>, u32, LogHeader)>> {
+        let tail = &self.out.tail;
+        if first.index != 0 || tail.next + first.count > tail.extent_pages {
+            return Ok(None);
+        }
+        let mut stream = Vec::new();
+        let mut chain = tail.chain;
+        let mut last = *first;
+        for index in 0..first.count {
+            let at = first.page.plus(u64::from(index));
+            let Some(page) = self.window.page(self.volume, at)? else { return Ok(None) };
+            let Some(header) = log_page::open(page, self.store, at) else { return Ok(None) };
+            let expected = LogHeader { page: at, index, chain, used: header.used, ..*first };
+            let full = index + 1 == first.count || header.used as usize == log_page::PAYLOAD_BYTES;
+            if header != expected || !full {
+                return Ok(None);
+            }
+            stream.extend_from_slice(payload(page, &header));
+            chain = log_page::checksum(page);
+            last = header;
+        }
+        Ok(Some((stream, chain, last)))
+    }
+
+    /// Goes on in the successor, if its first page chains from here. Says whether a footer
+    /// stood in for the whole extent.
+    fn enter_successor(&mut self) -> Result<Option<bool>> {
+        let at = self.first_page_of(self.out.tail.successor);
+        let Some(header) = self.chained(at)? else { return Ok(None) };
+        let tail = &self.out.tail;
+        let follows = match header.kind {
+            PageKind::Batch => header.epoch == tail.epoch && header.batch == tail.batch.next(),
+            PageKind::Epoch => header.epoch > tail.epoch && header.batch == tail.batch,
+            PageKind::Evidence | PageKind::Footer => false,
+        };
+        if !follows {
+            return Ok(None);
+        }
+        let (sealed_extents, walked) = (self.out.footers.len(), self.out.walked);
+        let sealed = self.out.tail.clone();
+        self.out.tail = sealed.rotated(header.incarnation, header.successor);
+        self.out.extents.push((self.out.tail.extent, header.incarnation));
+        if !sealed.is_by_footer() {
+            self.out.footers.push_back(sealed.clone());
+            self.out.walked += 1;
+        }
+        if self.take_footer()? {
+            return Ok(Some(true));
+        }
+        if self.accept_next()? {
+            return Ok(Some(false));
+        }
+        // Its first batch is torn: the log ends where it ended before.
+        self.out.tail = sealed;
+        self.out.extents.pop();
+        self.out.footers.truncate(sealed_extents);
+        self.out.walked = walked;
+        Ok(None)
+    }
+
+    /// Takes the whole extent at the tail from its footer, if it has a valid one.
+    fn take_footer(&mut self) -> Result<bool> {
+        if !self.trusts_footers {
+            return Ok(false);
+        }
+        let Some((header, stream)) = self.read_footer() else { return Ok(false) };
+        let first = self.out.tail.first_page();
+        let (head, entries) = FooterHead::decode(&stream)
+            .ok_or(corrupt(first, "the footer of this extent makes no sense"))?;
+        if head.batch < self.out.tail.batch || header.durable < head.batch {
+            return Ok(false);
+        }
+        self.prove(&header)?;
+        let covered = self.out.tail.batch;
+        let fresh = entries_after(entries, covered)
+            .ok_or(corrupt(first, "the footer of this extent makes no sense"))?;
+        self.sink.accept(fresh)?;
+        let tail = &mut self.out.tail;
+        tail.chain = head.chain;
+        tail.epoch = head.epoch;
+        tail.batch = head.batch;
+        tail.next = tail.extent_pages;
+        tail.name_successor(header.successor, head.batch);
+        self.sink.progress(head.batch, self.out.extents.len());
+        Ok(true)
+    }
+
+    /// The header and the stream of the extent's footer. Damaged or unreadable, it is no loss:
+    /// the pages that it lists are read instead.
+    fn read_footer(&mut self) -> Option<(LogHeader, Vec<u8>)> {
+        let tail = &self.out.tail;
+        let end = tail.first_page().plus(u64::from(tail.extent_pages));
+        let incarnation = tail.incarnation;
+        let room = tail.extent_pages - 1;
+        let at = PageNo(end.0 - 1);
+        let page = self.window.page(self.volume, at).ok()??;
+        let last = log_page::open(page, self.store, at).filter(|header| {
+            header.kind == PageKind::Footer
+                && header.incarnation == incarnation
+                && header.index + 1 == header.count
+                && header.count <= room
+        })?;
+        let mut stream = Vec::new();
+        for index in 0..last.count {
+            let at = PageNo(end.0 - u64::from(last.count - index));
+            let page = self.window.page(self.volume, at).ok()??;
+            let header = log_page::open(page, self.store, at)?;
+            if header != (LogHeader { page: at, index, used: header.used, ..last }) {
+                return None;
+            }
+            stream.extend_from_slice(payload(page, &header));
+        }
+        Some((last, stream))
+    }
+
+    /// The header at `at`, if the page is valid and chains from the tail.
+    fn chained(&mut self, at: PageNo) -> Result<Option<LogHeader>> {
+        let chain = self.out.tail.chain;
+        let Some(page) = self.window.page(self.volume, at)? else { return Ok(None) };
+        Ok(log_page::open(page, self.store, at).filter(|header| header.chain == chain))
+    }
+
+    fn first_page_of(&self, extent: ExtentNo) -> PageNo {
+        PageNo(u64::from(extent.0) * u64::from(self.out.tail.extent_pages))
+    }
+
+    /// An accepted page says what was durable when it was written.
+    fn prove(&mut self, header: &LogHeader) -> Result<()> {
+        self.out.proved = self.out.proved.max(header.durable);
+        self.out.generation = self.out.generation.max(header.generation);
+        while let Some(unproven) =
+            self.unproven.pop_front_if(|unproven| unproven.batch <= self.out.proved)
+        {
+            self.sink.accept(&unproven.entries)?;
+        }
+        Ok(())
+    }
+
+    /// W1: looks for pages that prove the batch after the accepted end durable.
+    fn search_for_proof(&mut self) -> Result<()> {
+        let missing = self.out.tail.batch.next();
+        let break_at = self.break_page();
+        let torn = self.is_torn(break_at)?;
+        let mut pages = 0;
+        let mut seen = BTreeSet::from([self.out.tail.extent]);
+        let mut regions = VecDeque::from([(self.out.tail.extent, self.out.tail.next)]);
+        if seen.insert(self.out.tail.successor) {
+            regions.push_back((self.out.tail.successor, 0));
+        }
+        while let Some((extent, first)) = regions.pop_front() {
+            for index in first..self.out.tail.extent_pages {
+                let at = self.first_page_of(extent).plus(u64::from(index));
+                let Some(header) = self.live_header(at)? else { continue };
+                if header.durable >= missing {
+                    return Err(corrupt(break_at, "a later page proves that the log goes on here"));
+                }
+                let records = matches!(header.kind, PageKind::Batch | PageKind::Epoch);
+                pages += u64::from(records && header.batch >= missing);
+                if seen.insert(header.successor) {
+                    regions.push_back((header.successor, 0));
+                }
+            }
+        }
+        if torn || pages > 0 {
+            self.out.dropped = Some(Dropped { page: break_at, batch: missing, pages });
+        }
+        Ok(())
+    }
+
+    /// The page at which the log did not go on.
+    fn break_page(&self) -> PageNo {
+        let tail = &self.out.tail;
+        if tail.next < tail.extent_pages && !tail.evidenced {
+            tail.next_page()
+        } else {
+            self.first_page_of(tail.successor)
+        }
+    }
+
+    /// Whether a page holds part of what this epoch wrote there.
+    fn is_torn(&mut self, at: PageNo) -> Result<bool> {
+        let epoch = self.out.tail.epoch;
+        let Some(page) = self.window.page(self.volume, at)? else { return Ok(false) };
+        let claimed = log_page::claimed_epoch(page, self.store, at);
+        Ok(claimed == Some(epoch) && log_page::open(page, self.store, at).is_none())
+    }
+
+    /// The header at `at`, if it is a valid page that the current epoch, or a later one, wrote.
+    fn live_header(&mut self, at: PageNo) -> Result<Option<LogHeader>> {
+        let epoch = self.out.tail.epoch;
+        let Some(page) = self.window.page(self.volume, at)? else { return Ok(None) };
+        Ok(log_page::open(page, self.store, at).filter(|header| header.epoch >= epoch))
+    }
+
+    /// W5: ends the log before the first unproven batch with a large value that is not whole.
+    fn verify_unproven(&mut self) -> Result<()> {
+        while let Some(unproven) = self.unproven.pop_front() {
+            for entry in Entries::new(&unproven.entries) {
+                if let Some(Entry::Record { record, .. }) = entry
+                    && !self.sink.is_whole(&record)?
+                {
+                    self.cut_before(unproven);
+                    return Ok(());
+                }
+            }
+            self.sink.accept(&unproven.entries)?;
+        }
+        Ok(())
+    }
+
+    fn cut_before(&mut self, unproven: Unproven) {
+        let cut = 1 + self.unproven.len() as u64;
+        let mut later = self.out.footers.split_off(unproven.sealed_extents);
+        let holder = later.pop_front().unwrap_or_else(|| self.out.tail.clone());
+        let mut entries = holder.entries;
+        entries.truncate(unproven.tail_entries);
+        self.out.tail = Tail { entries, ..unproven.before };
+        self.out.extents.truncate(unproven.log_extents);
+        let page = self.out.tail.next_page();
+        self.out.dropped = Some(Dropped { page, batch: unproven.batch, pages: cut });
+        self.unproven.clear();
+    }
+}
+
+/// The entries of batches after `covered`.
+fn entries_after(entries: &[u8], covered: BatchNo) -> Option<&[u8]> {
+    let mut walk = Entries::new(entries);
+    loop {
+        let rest = walk.rest();
+        match walk.next() {
+            None => return Some(rest),
+            Some(Some(Entry::Batch(batch))) if batch > covered => return Some(rest),
+            Some(entry) => drop(entry?),
+        }
+    }
+}
+
+fn corrupt(page: PageNo, what: &'static str) -> Error {
+    Error::Corrupt { page: page.0, key: None, what }
+}
+
+/// Pages read ahead, within an extent.
+struct Window {
+    buf: AlignedBuf,
+    start: PageNo,
+    count: u64,
+    extent_pages: u64,
+}
+
+/// Tries of a page that cannot be read; then it is an error, never a torn tail (W1).
+const READ_TRIES: u32 = 3;
+
+impl Window {
+    fn new(pool: &BufferPool, extent_pages: u32) -> Result<Self> {
+        let buf = pool.take((extent_pages as usize).min(256))?;
+        Ok(Self { buf, start: PageNo(0), count: 0, extent_pages: u64::from(extent_pages) })
+    }
+
+    /// The bytes of a page; `None` where the volume has no such page.
+    fn page(&mut self, volume: &Volume, at: PageNo) -> Result<Option<&[u8]>> {
+        if at.0 >= volume.len_pages() {
+            return Ok(None);
+        }
+        if at < self.start || at.0 >= self.start.0 + self.count {
+            self.fill(volume, at)?;
+        }
+        let offset = (at.0 - self.start.0) as usize * PAGE_BYTES;
+        Ok(Some(&self.buf[offset..offset + PAGE_BYTES]))
+    }
+
+    fn fill(&mut self, volume: &Volume, at: PageNo) -> Result<()> {
+        let to_extent_end = self.extent_pages - at.0 % self.extent_pages;
+        let count = (self.buf.len() / PAGE_BYTES) as u64;
+        let count = count.min(to_extent_end).min(volume.len_pages() - at.0);
+        self.count = 0;
+        if volume.read(at, &mut self.buf[..count as usize * PAGE_BYTES]).is_ok() {
+            (self.start, self.count) = (at, count);
+            return Ok(());
+        }
+        let mut tries = READ_TRIES;
+        loop {
+            match volume.read(at, &mut self.buf[..PAGE_BYTES]) {
+                Ok(()) => break,
+                Err(error) if tries == 0 => return Err(error),
+                Err(_) => tries -= 1,
+            }
+        }
+        (self.start, self.count) = (at, 1);
+        Ok(())
+    }
+}

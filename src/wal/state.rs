@@ -1,0 +1,284 @@
+//! What the log's lock protects, and the transitions that need nothing else.
+
+use super::batch::{Batch, SealIdentity, copy_value};
+use super::completion::{Completion, Stage};
+use super::tail::Tail;
+use crate::device::AlignedBuf;
+use crate::error::Error;
+use crate::format::ids::{BatchNo, ExtentNo, Generation, PAGE_BYTES, PageNo, StoreId};
+use crate::format::location::Location;
+use crate::sync::{Arc, Instant};
+use std::collections::VecDeque;
+
+/// A sealed batch that is not durable yet.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) number: BatchNo,
+    pub(super) start: PageNo,
+    pages: usize,
+    /// Its pages, until they are written.
+    buf: Option<Arc<AlignedBuf>>,
+    pub(super) on_device: bool,
+    pub(super) synced: bool,
+    /// Whether it becomes visible once written.
+    written_visible: bool,
+    entries: Arc<Vec<u8>>,
+    applied: usize,
+    outcomes: Vec<bool>,
+    weak_bytes: u64,
+    weak_since: Option<Instant>,
+    done: Arc<Completion>,
+}
+
+/// What a leader has to write.
+pub(super) struct Sealed {
+    pub(super) number: BatchNo,
+    pub(super) start: PageNo,
+    pub(super) buf: Arc<AlignedBuf>,
+    pub(super) len: usize,
+}
+
+/// Entries to apply, outside the lock.
+pub(super) struct Unapplied {
+    pub(super) number: BatchNo,
+    pub(super) entries: Arc<Vec<u8>>,
+    pub(super) from: usize,
+}
+
+/// A completed stage to announce, outside the lock.
+pub(super) struct Reached {
+    pub(super) done: Arc<Completion>,
+    pub(super) stage: Stage,
+    pub(super) outcomes: Vec<bool>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) tail: Tail,
+    pub(super) open: Option<Batch>,
+    pub(super) flights: VecDeque<Flight>,
+    /// Every batch up to this one has been handed to the device.
+    pub(super) written: BatchNo,
+    /// D: every batch up to this one was written before a barrier that returned.
+    pub(super) durable: BatchNo,
+    /// The highest `written` that a barrier has begun to cover.
+    pub(super) covering: BatchNo,
+    /// Batches that keep the pipe busy.
+    pub(super) busy: usize,
+    /// Writers that wait for room in the open batch.
+    pub(super) waiting_for_room: usize,
+    /// Log bytes acknowledged, or soon to be, before they are durable.
+    pub(super) weak_bytes: u64,
+    /// The extent that will follow the successor.
+    pub(super) spare: Option<ExtentNo>,
+    /// Sealed extents whose footers are to be written.
+    pub(super) footers: VecDeque<Tail>,
+    /// Whether a page of evidence is on its way to where the next batch goes.
+    pub(super) evidence_in_flight: bool,
+    /// When the last batch was sealed.
+    pub(super) last_seal: Instant,
+    pub(super) flusher_asleep: bool,
+    pub(super) upkeep_due: bool,
+    pub(super) fatal: Option<Arc<Error>>,
+    pub(super) closing: bool,
+    /// Vectors that held entries, for reuse.
+    pub(super) idle_entries: Vec<Vec<u8>>,
+}
+
+impl State {
+    /// The newest batch that has a number.
+    pub(super) fn last_numbered(&self) -> BatchNo {
+        self.open.as_ref().map_or(self.tail.batch, |batch| batch.number)
+    }
+
+    /// Refuses new work on a closed or poisoned log.
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        if let Some(cause) = &self.fatal {
+            return Err(Error::Poisoned { cause: Arc::clone(cause) });
+        }
+        if self.closing { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Refuses to go on with work in hand on a poisoned log.
+    pub(super) fn check_alive(&self) -> Result<(), Error> {
+        match &self.fatal {
+            Some(cause) => Err(Error::Poisoned { cause: Arc::clone(cause) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Seals the open batch: its pages get their place in the chain.
+    pub(super) fn seal(
+        &mut self,
+        store: StoreId,
+        generation: Generation,
+        now: Instant,
+    ) -> Option<Sealed> {
+        let mut batch = self.open.take()?;
+        assert_eq!(batch.number, self.tail.batch.next(), "W4: batches are consecutive");
+        assert_eq!(batch.start, self.tail.next_page(), "W3: a batch starts at the tail");
+        let durable = self.durable;
+        let chain = batch.seal(&SealIdentity { store, generation, durable, tail: &self.tail });
+        let pages = batch.pages();
+        self.tail.chain = chain;
+        self.tail.batch = batch.number;
+        self.tail.next += pages as u32;
+        self.tail.entries.extend_from_slice(&batch.entries);
+        self.tail.naming.get_or_insert(batch.number);
+        self.tail.evidenced = false;
+        self.busy += 1;
+        self.last_seal = now;
+        let buf = Arc::new(batch.buf);
+        let sealed = Sealed {
+            number: batch.number,
+            start: batch.start,
+            buf: Arc::clone(&buf),
+            len: pages * PAGE_BYTES,
+        };
+        self.flights.push_back(Flight {
+            number: batch.number,
+            start: batch.start,
+            pages,
+            buf: Some(buf),
+            on_device: false,
+            synced: batch.synced,
+            written_visible: batch.written,
+            entries: Arc::new(batch.entries),
+            applied: batch.applied,
+            outcomes: batch.outcomes,
+            weak_bytes: batch.weak_bytes,
+            weak_since: batch.weak_since,
+            done: batch.done,
+        });
+        Some(sealed)
+    }
+
+    /// A batch has been handed to the device.
+    pub(super) fn mark_written(&mut self, number: BatchNo) {
+        for flight in &mut self.flights {
+            if flight.number == number {
+                flight.on_device = true;
+                flight.buf = None;
+                if !flight.synced {
+                    self.busy -= 1;
+                }
+            }
+            if flight.number == self.written.next() && flight.on_device {
+                self.written = flight.number;
+            }
+        }
+    }
+
+    /// Whether a batch that must be durable is written and no barrier covers it.
+    pub(super) fn barrier_is_due(&self) -> bool {
+        self.flights
+            .iter()
+            .take_while(|flight| flight.number <= self.written)
+            .any(|flight| flight.synced && flight.number > self.covering)
+    }
+
+    /// The highest batch that may be visible (L2): durable, or written where a weaker op waits
+    /// for no more.
+    fn visible(&self) -> BatchNo {
+        self.flights
+            .iter()
+            .take_while(|flight| flight.number <= self.written)
+            .filter(|flight| flight.written_visible)
+            .map(|flight| flight.number)
+            .fold(self.durable, BatchNo::max)
+    }
+
+    /// The oldest sealed batch up to `target`, or up to what may be visible, that is not
+    /// applied.
+    pub(super) fn next_unapplied(&self, target: BatchNo) -> Option<Unapplied> {
+        let target = target.max(self.visible());
+        let flight = self
+            .flights
+            .iter()
+            .take_while(|flight| flight.number <= target)
+            .find(|flight| flight.applied < flight.entries.len())?;
+        Some(Unapplied {
+            number: flight.number,
+            entries: Arc::clone(&flight.entries),
+            from: flight.applied,
+        })
+    }
+
+    /// A batch has been applied to its end.
+    pub(super) fn mark_applied(&mut self, number: BatchNo, outcomes: Vec<bool>) {
+        if let Some(flight) = self.flights.iter_mut().find(|flight| flight.number == number) {
+            flight.applied = flight.entries.len();
+            flight.outcomes.extend(outcomes);
+        }
+    }
+
+    /// Drops the batches that are durable and applied, and says what was reached.
+    pub(super) fn retire(&mut self) -> Vec<Reached> {
+        let mut reached = Vec::new();
+        while let Some(flight) = self.flights.front() {
+            let applied = flight.applied == flight.entries.len();
+            if flight.number > self.durable || !applied {
+                break;
+            }
+            let Some(flight) = self.flights.pop_front() else { break };
+            self.busy -= usize::from(flight.synced);
+            self.weak_bytes -= flight.weak_bytes;
+            self.recycle(flight.entries);
+            let (done, outcomes) = (flight.done, flight.outcomes);
+            reached.push(Reached { done, stage: Stage::Durable, outcomes });
+        }
+        for flight in self.flights.iter().take_while(|f| f.number <= self.written) {
+            if flight.written_visible && flight.applied == flight.entries.len() {
+                reached.push(Reached {
+                    done: Arc::clone(&flight.done),
+                    stage: Stage::Written,
+                    outcomes: flight.outcomes.clone(),
+                });
+            }
+        }
+        reached
+    }
+
+    fn recycle(&mut self, entries: Arc<Vec<u8>>) {
+        if let Ok(mut entries) = Arc::try_unwrap(entries)
+            && self.idle_entries.len() < 8
+        {
+            entries.clear();
+            self.idle_entries.push(entries);
+        }
+    }
+
+    /// Answers of a batch that is sealed and applied.
+    pub(super) fn outcomes_of(&self, number: BatchNo) -> Option<&[bool]> {
+        self.flights.iter().find(|f| f.number == number).map(|f| f.outcomes.as_slice())
+    }
+
+    /// When the oldest op of a weaker mode that is not durable was accepted.
+    pub(super) fn oldest_weak(&self) -> Option<Instant> {
+        let open = self.open.as_ref().and_then(|batch| batch.weak_since);
+        self.flights.iter().find_map(|flight| flight.weak_since).or(open)
+    }
+
+    /// Copies a value out of a batch that is not on the device yet.
+    pub(super) fn copy_unwritten(&self, location: Location, key_len: usize) -> Option<Vec<u8>> {
+        let open = self.open.as_ref().and_then(|batch| batch.copy_value(location, key_len));
+        open.or_else(|| {
+            self.flights.iter().find_map(|flight| {
+                let pages = &flight.buf.as_ref()?[..flight.pages * PAGE_BYTES];
+                copy_value(flight.start, pages, location, key_len)
+            })
+        })
+    }
+
+    /// E1p: whoever waits hears of it, and nothing is written any more.
+    pub(super) fn poison(&mut self, cause: Error) -> Arc<Error> {
+        let cause = Arc::clone(self.fatal.get_or_insert_with(|| Arc::new(cause)));
+        for flight in self.flights.iter().filter(|flight| flight.number > self.durable) {
+            flight.done.fail(Error::Indeterminate { cause: Arc::clone(&cause) });
+        }
+        if let Some(batch) = &self.open {
+            batch.done.fail(Error::Poisoned { cause: Arc::clone(&cause) });
+        }
+        cause
+    }
+}

@@ -1,0 +1,45 @@
+//! What one call adds to the log: all of it in one batch, or nothing.
+
+use crate::format::record::Record;
+
+/// A record, and the value that travels with it in the log (empty where none does).
+pub(crate) type Item<'a> = (Record<'a>, &'a [u8]);
+
+/// Records that are committed together.
+#[derive(Debug)]
+pub(crate) struct Unit<'a> {
+    items: &'a [Item<'a>],
+    log_len: usize,
+    entries_len: usize,
+    needs_space: bool,
+}
+
+impl<'a> Unit<'a> {
+    pub(crate) fn new(items: &'a [Item<'a>]) -> Self {
+        Self {
+            items,
+            log_len: items.iter().map(|(record, _)| record.log_len()).sum(),
+            entries_len: items.iter().map(|(record, _)| record.entry_len()).sum(),
+            needs_space: items.iter().any(|(record, _)| !matches!(record, Record::Delete { .. })),
+        }
+    }
+
+    pub(super) fn items(&self) -> &'a [Item<'a>] {
+        self.items
+    }
+
+    /// Bytes in the log's stream.
+    pub(crate) fn log_len(&self) -> usize {
+        self.log_len
+    }
+
+    /// Bytes of its entries in a footer.
+    pub(super) fn entries_len(&self) -> usize {
+        self.entries_len
+    }
+
+    /// Whether it is refused when the volume is full; deletes are not.
+    pub(super) fn needs_space(&self) -> bool {
+        self.needs_space
+    }
+}

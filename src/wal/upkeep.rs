@@ -1,0 +1,242 @@
+//! What the log does besides commits: flushes for the weaker modes, evidence pages, footers,
+//! and having the next extent ready. Each is a step that a thread calls, or a test.
+
+use super::batch::SealIdentity;
+use super::log::{Guard, Log};
+use super::state::State;
+use super::tail::Tail;
+use crate::device::Purpose;
+use crate::error::{Error, Result};
+use crate::format::footer::{FooterHead, HEAD_BYTES, footer_pages};
+use crate::format::ids::{BatchNo, Generation, PAGE_BYTES};
+use crate::format::log_page::{LogHeader, PAYLOAD_BYTES, PageKind, seal, write_stream};
+use crate::sync::{self, Duration, Ordering};
+
+/// Idle time after which evidence is written (W6).
+const IDLE_BEFORE_EVIDENCE: Duration = Duration::from_millis(3);
+/// Time after which a footer is tried again that waits for its batches to be durable.
+const FOOTER_PATIENCE: Duration = Duration::from_millis(20);
+
+impl Log {
+    /// Flushes what a weaker mode has let wait long enough, and writes evidence when the log is
+    /// idle. Returns when to look again; `None` if not before something is written.
+    pub(crate) fn flush_step(&self) -> Option<Duration> {
+        let mut state = self.state.lock();
+        if state.fatal.is_some() || state.closing {
+            return None;
+        }
+        if let Some(since) = state.oldest_weak() {
+            let age = sync::now().saturating_duration_since(since);
+            let half_full = state.weak_bytes * 2 >= self.config.window.bytes;
+            if age < self.config.window.time && !half_full {
+                return Some(self.config.window.time - age);
+            }
+            let upto = state.last_numbered();
+            // A failure has poisoned the log; whoever writes next hears of it.
+            drop(self.flush(state, upto));
+            return Some(Duration::ZERO);
+        }
+        if state.open.is_some() || !state.flights.is_empty() {
+            return Some(IDLE_BEFORE_EVIDENCE);
+        }
+        if state.tail.evidenced {
+            return None;
+        }
+        let idle = sync::now().saturating_duration_since(state.last_seal);
+        if idle < IDLE_BEFORE_EVIDENCE {
+            return Some(IDLE_BEFORE_EVIDENCE - idle);
+        }
+        state = self.write_evidence(state);
+        drop(state);
+        None
+    }
+
+    /// Runs [`flush_step`](Self::flush_step) as things become due, until the log closes.
+    pub(crate) fn run_flusher(&self) {
+        loop {
+            let due = self.flush_step();
+            let mut state = self.state.lock();
+            if state.closing || state.fatal.is_some() {
+                return;
+            }
+            match due {
+                Some(Duration::ZERO) => {}
+                Some(limit) => drop(self.flusher.wait_for(state, limit)),
+                None if self.has_news(&state) => {}
+                None => {
+                    state.flusher_asleep = true;
+                    state = self.flusher.wait(state);
+                    state.flusher_asleep = false;
+                }
+            }
+        }
+    }
+
+    /// Whether something came after the last look of the flusher.
+    fn has_news(&self, state: &State) -> bool {
+        state.open.is_some() || !state.flights.is_empty() || !state.tail.evidenced
+    }
+
+    /// Rouses the flusher where it sleeps without a limit, or has to act at once.
+    pub(super) fn wake_flusher(&self, state: &mut State) {
+        let urgent = state.weak_bytes * 2 >= self.config.window.bytes && state.weak_bytes > 0;
+        if state.flusher_asleep || urgent {
+            state.flusher_asleep = false;
+            self.flusher.notify_all();
+        }
+    }
+
+    /// Writes a page that names D where the next batch will start (W6). Not in the chain, no
+    /// barrier: it costs nobody anything, and the next batch overwrites it.
+    fn write_evidence<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        let mut page = match self.buffer(1) {
+            Ok(page) => page,
+            Err(error) => return self.poison(state, error),
+        };
+        let identity = SealIdentity {
+            store: self.config.store,
+            generation: Generation(self.generation.load(Ordering::SeqCst)),
+            durable: state.durable,
+            tail: &state.tail,
+        };
+        let header = identity.header(PageKind::Evidence);
+        seal(&mut page, &header);
+        state.evidence_in_flight = true;
+        drop(state);
+        let written = self.volume.write(Purpose::Upkeep, header.page, &page);
+        state = self.state.lock();
+        state.evidence_in_flight = false;
+        state.tail.evidenced = true;
+        self.turn.notify_all();
+        match written {
+            Ok(()) => state,
+            Err(error) => self.poison(state, error),
+        }
+    }
+
+    /// Writes the footer of the oldest sealed extent once all in it is durable. Returns whether
+    /// it did. No barrier: a missing footer costs reading, nothing else.
+    pub(crate) fn footer_step(&self) -> Result<bool> {
+        let mut state = self.state.lock();
+        state.check_alive()?;
+        let durable = state.durable;
+        let Some(sealed) = state.footers.front().filter(|tail| tail.batch <= durable) else {
+            return Ok(false);
+        };
+        let mut pages = self.buffer(footer_pages(sealed.entries.len()))?;
+        let Some(sealed) = state.footers.pop_front() else { return Ok(false) };
+        drop(state);
+        let start = self.fill_footer(&sealed, durable, &mut pages);
+        let written = self.volume.write(Purpose::Upkeep, start, &pages);
+        let state = self.state.lock();
+        drop(self.or_poison(state, written)?);
+        Ok(true)
+    }
+
+    fn fill_footer(
+        &self,
+        sealed: &Tail,
+        durable: BatchNo,
+        pages: &mut [u8],
+    ) -> crate::format::ids::PageNo {
+        assert!(sealed.batch <= durable, "a footer proves the batches of its extent");
+        let count = pages.len() / PAGE_BYTES;
+        let first = u64::from(sealed.extent_pages) - count as u64;
+        let start = sealed.first_page().plus(first);
+        let head = FooterHead {
+            chain: sealed.chain,
+            epoch: sealed.epoch,
+            batch: sealed.batch,
+            entries_len: sealed.entries.len() as u32,
+        };
+        write_stream(pages, 0, &head.encode());
+        write_stream(pages, HEAD_BYTES, &sealed.entries);
+        let identity = SealIdentity {
+            store: self.config.store,
+            generation: Generation(self.generation.load(Ordering::SeqCst)),
+            durable,
+            tail: sealed,
+        };
+        let stream_len = HEAD_BYTES + sealed.entries.len();
+        for (i, page) in pages.chunks_exact_mut(PAGE_BYTES).enumerate() {
+            let used = (stream_len - i * PAYLOAD_BYTES).min(PAYLOAD_BYTES);
+            let header = LogHeader {
+                index: i as u32,
+                count: count as u32,
+                used: used as u16,
+                page: start.plus(i as u64),
+                batch: sealed.batch,
+                ..identity.header(PageKind::Footer)
+            };
+            seal(page, &header);
+        }
+        start
+    }
+
+    /// Has the successor prepared and the extent after it chosen, ahead of need.
+    pub(crate) fn supply_step(&self) -> Result<()> {
+        let state = self.state.lock();
+        state.check_alive()?;
+        let successor = state.tail.successor;
+        let short = state.spare.is_none();
+        drop(state);
+        if !self.host.is_prepared(successor) {
+            let prepared = self.host.prepare(successor);
+            let state = self.state.lock();
+            drop(self.or_poison(state, prepared)?);
+        }
+        if short {
+            match self.host.reserve_extent(true) {
+                Ok(extent) => self.keep_spare(&mut self.state.lock(), extent),
+                Err(Error::Full { .. }) => {}
+                Err(error) => drop(self.or_poison(self.state.lock(), Err(error))?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs [`supply_step`](Self::supply_step) and [`footer_step`](Self::footer_step) as the tail
+    /// moves on, until the log closes.
+    pub(crate) fn run_upkeep(&self) {
+        loop {
+            // A failure has poisoned the log; whoever writes next hears of it.
+            let _ = self.supply_step();
+            while let Ok(true) = self.footer_step() {}
+            let mut state = self.state.lock();
+            while !state.upkeep_due && !state.closing && state.fatal.is_none() {
+                state = if state.footers.is_empty() {
+                    self.upkeep.wait(state)
+                } else {
+                    state.upkeep_due = true;
+                    self.upkeep.wait_for(state, FOOTER_PATIENCE)
+                };
+            }
+            if state.closing || state.fatal.is_some() {
+                return;
+            }
+            state.upkeep_due = false;
+        }
+    }
+
+    /// Refuses new writers, makes all that was accepted durable, and leaves evidence of it.
+    pub(crate) fn close(&self) -> Result<()> {
+        let mut state = self.state.lock();
+        state.check_open()?;
+        state.closing = true;
+        self.flusher.notify_all();
+        self.upkeep.notify_all();
+        let upto = state.last_numbered();
+        state = self.flush(state, upto)?;
+        while state.evidence_in_flight {
+            state = self.turn.wait(state);
+        }
+        if !state.tail.evidenced {
+            state = self.write_evidence(state);
+        }
+        drop(state);
+        while self.footer_step()? {}
+        let state = self.state.lock();
+        drop(self.barrier(state));
+        self.state.lock().check_alive()
+    }
+}
