@@ -62,6 +62,8 @@ mod metrics;
 mod options;
 mod reader;
 mod report;
+#[cfg(test)]
+mod sim;
 mod snapshot;
 mod sync;
 mod value;

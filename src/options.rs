@@ -10,6 +10,7 @@ use crate::report::OpenProgress;
 use crate::sync::Arc;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Called once when the handle stops writing.
 pub(crate) type FatalCallback = Arc<dyn Fn(&Error) + Send + Sync>;
@@ -22,6 +23,9 @@ const DEFAULT_EXTENT_BYTES: u64 = 8 << 20;
 const EXTENTS_WANTED: u64 = 64;
 /// Fewest extents that a volume works with.
 const MIN_EXTENTS: u64 = 16;
+/// Idle time after which evidence is written (W6): longer than a closed loop of writers leaves
+/// the log idle, short enough that little stays unproven.
+const EVIDENCE_AFTER: Duration = Duration::from_millis(3);
 const MIN_EXTENT_BYTES: u64 = 4 * PAGE_BYTES as u64;
 const MAX_EXTENT_BYTES: u64 = 1 << 30;
 
@@ -52,6 +56,7 @@ pub struct Options {
     pub(crate) pipeline_depth: usize,
     pub(crate) worth_bytes: usize,
     pub(crate) buffer_bytes: usize,
+    pub(crate) evidence_after: Duration,
     pub(crate) on_fatal: Option<FatalCallback>,
     pub(crate) on_progress: Option<ProgressCallback>,
 }
@@ -70,6 +75,7 @@ impl Default for Options {
             pipeline_depth: 2,
             worth_bytes: 32 << 10,
             buffer_bytes: 64 << 20,
+            evidence_after: EVIDENCE_AFTER,
             on_fatal: None,
             on_progress: None,
         }

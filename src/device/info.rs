@@ -71,6 +71,25 @@ pub(super) struct Subject<'a> {
 }
 
 impl DeviceInfo {
+    /// A device that is not there.
+    #[cfg(test)]
+    pub(crate) fn simulated(is_block_device: bool) -> Self {
+        Self {
+            path: PathBuf::from("simulated"),
+            is_block_device,
+            direct: DirectState::Off,
+            memory_alignment: None,
+            offset_alignment: None,
+            logical_block: None,
+            physical_block: None,
+            filesystem: None,
+            disk: None,
+            write_cache: None,
+            fua: None,
+            sync_method: "none",
+        }
+    }
+
     pub(super) fn gather(subject: Subject<'_>) -> Self {
         let Subject { path, fd, meta, kind, direct, alignment } = subject;
         let (number, filesystem) = match kind {

@@ -22,6 +22,8 @@ pub use buffer::AlignedBuf;
 pub use direct::{DirectIo, DirectState};
 pub(crate) use fork::ForkGuard;
 pub use info::{DeviceInfo, WriteCache};
+#[cfg(test)]
+use open::Opened;
 pub(crate) use open::open;
 pub(crate) use pool::BufferPool;
 pub(crate) use volume::{Purpose, Traffic, Volume};
@@ -48,6 +50,7 @@ pub(crate) trait Device: Send + Sync + std::fmt::Debug {
 
     /// Tells the device that `count` pages from `page` on hold nothing of value. What they read
     /// as afterwards is undefined.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no page is given up while a volume is open"))]
     fn discard(&self, page: PageNo, count: u64) -> io::Result<()>;
 
     /// Releases the device and its lock once transfers under way have ended. Every later call

@@ -22,9 +22,6 @@ const MAX_LINKS: usize = 40;
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) device: FileDevice,
-    /// Whether there was nothing at the path before.
-    pub(crate) created: bool,
-    pub(crate) is_block_device: bool,
     /// Size when it was opened; not always whole pages where the file is not ours.
     pub(crate) len_bytes: u64,
     pub(crate) info: DeviceInfo,
@@ -61,8 +58,7 @@ fn attempt(path: &Path, wanted: DirectIo, may_create: bool) -> Result<Option<Ope
     let fd = file.as_fd();
     let info = DeviceInfo::gather(Subject { path, fd, meta: &meta, kind, direct, alignment });
     let device = FileDevice::new(OwnedFd::from(file), registration, kind, len_bytes);
-    let is_block_device = kind == Kind::BlockDevice;
-    Ok(Some(Opened { device, created, is_block_device, len_bytes, info }))
+    Ok(Some(Opened { device, len_bytes, info }))
 }
 
 /// An open file that is not yet ours.
@@ -242,13 +238,12 @@ pub(super) mod tests {
         let dir = temp_dir();
         let path = dir.path().join("volume");
         let first = try_open(&path).unwrap();
-        assert!(first.created && !first.is_block_device);
+        assert!(!first.info.is_block_device);
         assert_eq!((first.len_bytes, first.device.len_pages()), (0, 0));
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777 & !0o644, 0);
         first.device.grow(3).unwrap();
         drop(first);
         let second = try_open(&path).unwrap();
-        assert!(!second.created);
         assert_eq!((second.len_bytes, second.device.len_pages()), (12_288, 3));
     }
 
@@ -300,9 +295,10 @@ pub(super) mod tests {
         symlink("second", dir.path().join("first")).unwrap();
         symlink("volume", dir.path().join("second")).unwrap();
         let created = try_open(&dir.path().join("first")).unwrap();
-        assert!(created.created && dir.path().join("volume").is_file());
+        assert!(dir.path().join("volume").is_file());
+        created.device.grow(2).unwrap();
         drop(created);
-        assert!(!try_open(&dir.path().join("first")).unwrap().created);
+        assert_eq!(try_open(&dir.path().join("first")).unwrap().len_bytes, 8192);
     }
 
     #[test]
@@ -409,7 +405,7 @@ pub(super) mod tests {
         let Some(disk) = Loop::new(1 << 20) else { return };
         let path = Path::new(&disk.name);
         let opened = open(path, DirectIo::Preferred, false).unwrap();
-        assert!(opened.is_block_device && !opened.created);
+        assert!(opened.info.is_block_device);
         assert_eq!((opened.len_bytes, opened.device.len_pages()), (1 << 20, 256));
         round_trip(&opened);
         opened.device.grow(256).unwrap();

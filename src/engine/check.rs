@@ -46,16 +46,15 @@ impl Engine {
     fn check_superblocks(&self, report: &mut CheckReport) -> Result<()> {
         let _unwritten = self.superblock.lock();
         let mut page = self.core.pool.take(1)?;
-        let damaged = match find_superblock(&self.core.volume, &mut page) {
-            Ok(Found::Store(_, None)) => return Ok(()),
-            Ok(Found::Store(_, Some(what))) => what,
-            Ok(_) => "neither superblock is valid",
-            Err(error) => {
-                report.problems.push(error);
-                return Ok(());
+        match find_superblock(&self.core.volume, &mut page) {
+            Ok(Found::Store(_, None)) => {}
+            Ok(Found::Store(_, Some(what))) => report.warnings.push(format!("{what} is damaged")),
+            Ok(_) => {
+                let what = "neither superblock is valid";
+                report.problems.push(Error::Corrupt { page: 0, key: None, what });
             }
-        };
-        report.problems.push(Error::Corrupt { page: 0, key: None, what: damaged });
+            Err(error) => report.problems.push(error),
+        }
         Ok(())
     }
 

@@ -1,14 +1,15 @@
 //! Making a volume, such that a crash at any point leaves nothing, or something that the next
 //! open finishes.
 //!
-//! 1. A marker, a superblock that says `creating`, goes to the first page, alone; barrier.
+//! 1. A marker, a superblock that says `creating`, goes to the first page, alone; barrier. A
+//!    later open that finds it goes on from here, in the shape that it names.
 //! 2. The volume grows; the first log extent is filled with zeros; its first page, the genesis
 //!    page, anchors the log; barrier.
 //! 3. The second superblock is written; barrier. The volume exists.
 //! 4. The first superblock takes the marker's place; barrier.
 
 use super::geometry::Geometry;
-use crate::device::{AlignedBuf, BufferPool, Purpose, Volume};
+use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::Result;
 use crate::extent::Space;
 use crate::format::ids::{BatchNo, Epoch, Generation, PageNo, StoreId};
@@ -19,14 +20,13 @@ use crate::wal::{Tail, begin_epoch};
 /// Extents of a new file that may grow.
 const FIRST_EXTENTS: u64 = 8;
 
-/// Creates a volume; returns its newest superblock.
-pub(super) fn create(
-    volume: &Arc<Volume>,
+/// Begins a volume: from now on it is ours to finish. Returns the marker.
+pub(super) fn begin(
+    volume: &Volume,
     pool: &BufferPool,
     store: StoreId,
     geometry: Geometry,
 ) -> Result<Superblock> {
-    let mut page = pool.take(1)?;
     let marker = Superblock {
         store,
         generation: Generation(0),
@@ -40,18 +40,37 @@ pub(super) fn create(
         spares: Vec::new(),
     };
     volume.grow(1)?;
-    write(volume, &marker, &mut page)?;
+    write(volume, pool, &marker)?;
+    Ok(marker)
+}
+
+/// Makes the volume that `marker` begins; returns its newest superblock.
+pub(super) fn finish(
+    volume: &Arc<Volume>,
+    pool: &BufferPool,
+    marker: &Superblock,
+) -> Result<Superblock> {
+    let geometry = Geometry::of(marker);
     volume.grow(geometry.first_pages(FIRST_EXTENTS))?;
     let first = Superblock {
         generation: Generation(1),
         creating: false,
         pages: volume.len_pages(),
-        anchor: write_genesis(volume, pool, store, geometry)?,
-        ..marker
+        anchor: write_genesis(volume, pool, marker.store, geometry)?,
+        ..marker.clone()
     };
-    write(volume, &first, &mut page)?;
-    let second = Superblock { generation: Generation(2), ..first };
-    write(volume, &second, &mut page)?;
+    write(volume, pool, &first)?;
+    replace_marker(volume, pool, first)
+}
+
+/// Puts a superblock where the marker is, so that nothing is taken for unfinished any more.
+pub(super) fn replace_marker(
+    volume: &Volume,
+    pool: &BufferPool,
+    first: Superblock,
+) -> Result<Superblock> {
+    let second = Superblock { generation: first.generation.next(), ..first };
+    write(volume, pool, &second)?;
     Ok(second)
 }
 
@@ -87,8 +106,9 @@ fn write_genesis(
 }
 
 /// Writes a superblock to its place and makes it durable.
-pub(super) fn write(volume: &Volume, superblock: &Superblock, page: &mut AlignedBuf) -> Result<()> {
-    superblock.encode(page);
-    volume.write(Purpose::Upkeep, superblock.slot(), page)?;
+pub(super) fn write(volume: &Volume, pool: &BufferPool, superblock: &Superblock) -> Result<()> {
+    let mut page = pool.take(1)?;
+    superblock.encode(&mut page);
+    volume.write(Purpose::Upkeep, superblock.slot(), &page)?;
     volume.barrier()
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::format::ids::PAGE_BYTES;
+use crate::format::superblock::Superblock;
 use crate::options::Options;
 
 /// Sizes that are settled when a volume is created.
@@ -24,6 +25,15 @@ impl Geometry {
             max_pages: max_bytes / extent_bytes * (extent_bytes / PAGE_BYTES as u64),
             fixed: fixed.is_some(),
         })
+    }
+
+    /// Of the volume that a superblock describes.
+    pub(super) fn of(superblock: &Superblock) -> Self {
+        Self {
+            extent_pages: superblock.extent_pages,
+            max_pages: superblock.max_pages,
+            fixed: superblock.fixed,
+        }
     }
 
     /// Pages that a new volume has: all where it is fixed, else some extents.

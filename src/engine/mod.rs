@@ -15,7 +15,7 @@ mod recovery;
 mod write;
 
 use self::core::Core;
-use crate::device::{AlignedBuf, DeviceInfo, ForkGuard};
+use crate::device::{DeviceInfo, ForkGuard};
 use crate::error::{Error, Result};
 use crate::extent::bytes_of;
 use crate::format::location::Location;
@@ -30,6 +30,8 @@ use crate::value::Value;
 use crate::wal::Log;
 use std::fmt;
 
+#[cfg(test)]
+pub(crate) use open::{Background, Medium};
 pub(crate) use write::Operation;
 
 /// An open volume.
@@ -98,6 +100,15 @@ impl Engine {
         keys.iter().zip(locations).map(fetch).collect()
     }
 
+    /// Runs the steps beside the commits that are due.
+    #[cfg(test)]
+    pub(crate) fn step(&self) -> Result<()> {
+        self.log.flush_step();
+        self.log.supply_step()?;
+        while self.log.footer_step()? {}
+        Ok(())
+    }
+
     /// All keys as they are now.
     pub(crate) fn view(&self) -> Result<View> {
         self.check_usable()?;
@@ -160,8 +171,7 @@ impl Engine {
         superblock.generation = superblock.generation.next();
         superblock.pages = self.core.volume.len_pages();
         superblock.spares = self.core.space.prepared_spares(MAX_SPARES);
-        let mut page: AlignedBuf = self.core.pool.take(1)?;
-        creation::write(&self.core.volume, &superblock, &mut page)
+        creation::write(&self.core.volume, &self.core.pool, &superblock)
     }
 }
 

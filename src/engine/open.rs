@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::core::Core;
-use super::creation::create;
+use super::creation;
 use super::geometry::Geometry;
 use super::recovery::{Found, find_superblock, recover};
 use crate::device::{self, AlignedBuf, BufferPool, Device, DeviceInfo, ForkGuard, Volume};
@@ -17,57 +17,74 @@ use crate::report::OpenReport;
 use crate::sync::{self, Arc, AtomicBool, Mutex, Thread};
 use crate::wal::{Log, LogConfig};
 use std::hash::{BuildHasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What stands behind a volume, opened and locked.
-struct Medium {
-    volume: Arc<Volume>,
-    info: DeviceInfo,
-    is_block_device: bool,
-    len_bytes: u64,
-    path: Arc<PathBuf>,
+pub(crate) struct Medium {
+    pub(crate) device: Arc<dyn Device>,
+    pub(crate) info: DeviceInfo,
+    /// Length, which need not be whole pages.
+    pub(crate) len_bytes: u64,
+}
+
+/// Who runs the steps beside the commits: flushes of the weaker modes, evidence, footers, and
+/// preparation. The store works without them, a little slower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Background {
+    /// Threads of the engine's own.
+    Threads,
+    /// Whoever calls the steps.
+    #[cfg(test)]
+    Manual,
 }
 
 impl Engine {
     /// Opens the volume at `path`, creating it if it is absent and the options allow it.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Arc<Self>> {
         options.check()?;
-        let begun = sync::now();
         let may_create = options.create || options.create_new;
         let opened = device::open(path, options.direct_io, may_create)?;
-        let path = Arc::new(path.to_path_buf());
-        let device: Arc<dyn Device> = Arc::new(opened.device);
         let medium = Medium {
-            volume: Arc::new(Volume::new(device, Arc::clone(&path))),
+            device: Arc::new(opened.device),
             info: opened.info,
-            is_block_device: opened.is_block_device,
             len_bytes: opened.len_bytes,
-            path,
         };
-        let result = Self::open_medium(&medium, options, begun);
-        if result.is_err() {
-            medium.volume.close();
-        }
-        result
+        Self::open_on(medium, options, Background::Threads)
     }
 
-    fn open_medium(medium: &Medium, options: &Options, begun: sync::Instant) -> Result<Arc<Self>> {
+    /// Opens the volume on `medium`, which is released if that fails.
+    pub(crate) fn open_on(
+        medium: Medium,
+        options: &Options,
+        background: Background,
+    ) -> Result<Arc<Self>> {
+        let path = Arc::new(medium.info.path.clone());
+        let volume = Arc::new(Volume::new(Arc::clone(&medium.device), path));
+        let opened = Self::open_volume(&volume, &medium, options, background);
+        if opened.is_err() {
+            volume.close();
+        }
+        opened
+    }
+
+    fn open_volume(
+        volume: &Arc<Volume>,
+        medium: &Medium,
+        options: &Options,
+        background: Background,
+    ) -> Result<Arc<Self>> {
+        let begun = sync::now();
         let pool = BufferPool::new(options.buffer_bytes);
         let mut report = OpenReport::default();
         // R1: what an earlier process wrote and never flushed must not be shown and then lost.
-        medium.volume.barrier()?;
-        let superblock = find_or_create(medium, options, &pool, &mut report)?;
+        volume.barrier()?;
+        let superblock = find_or_create(volume, medium, options, &pool, &mut report)?;
         report.timings.lock = begun.elapsed();
-        let max_pages = growth_limit(&superblock, options, medium.volume.len_pages());
+        let max_pages = growth_limit(&superblock, options, volume.len_pages());
         let core = Arc::new(Core {
-            volume: Arc::clone(&medium.volume),
+            volume: Arc::clone(volume),
             store: superblock.store,
-            space: Space::new(
-                Arc::clone(&medium.volume),
-                pool.clone(),
-                superblock.extent_pages,
-                max_pages,
-            ),
+            space: Space::new(Arc::clone(volume), pool.clone(), superblock.extent_pages, max_pages),
             pool: pool.clone(),
             index: Index::new(),
             on_fatal: options.on_fatal.clone(),
@@ -80,10 +97,10 @@ impl Engine {
             depth: options.pipeline_depth,
             worth_bytes: options.worth_bytes,
             window: options.sync_window,
+            evidence_after: options.evidence_after,
         };
-        let volume = Arc::clone(&core.volume);
         let host = Arc::clone(&core);
-        let log = Log::new(config, volume, host, Arc::clone(&recorder), pool, start);
+        let log = Log::new(config, Arc::clone(volume), host, Arc::clone(&recorder), pool, start);
         let engine = Arc::new(Self {
             core,
             log: Arc::new(log),
@@ -96,7 +113,9 @@ impl Engine {
             closed: AtomicBool::new(false),
             threads: Mutex::new(Vec::new()),
         });
-        if let Err(error) = engine.start_threads() {
+        if background == Background::Threads
+            && let Err(error) = engine.start_threads()
+        {
             // The threads that did start end with the log.
             let _ = engine.close();
             return Err(error);
@@ -134,43 +153,48 @@ fn growth_limit(superblock: &Superblock, options: &Options, len_pages: u64) -> u
 }
 
 fn find_or_create(
+    volume: &Arc<Volume>,
     medium: &Medium,
     options: &Options,
     pool: &BufferPool,
     report: &mut OpenReport,
 ) -> Result<Superblock> {
     let mut page = pool.take(1)?;
-    let store = match find_superblock(&medium.volume, &mut page)? {
-        Found::Store(..) if options.create_new => {
-            return Err(Error::AlreadyExists { path: Arc::clone(&medium.path) });
+    let marker = match find_superblock(volume, &mut page)? {
+        Found::Store(..) | Found::Marked(_) if options.create_new => {
+            return Err(Error::AlreadyExists { path: Arc::clone(volume.path()) });
         }
         Found::Store(superblock, damaged) => {
             let note = |what| format!("{what} is damaged; the other one serves");
             report.repaired.extend(damaged.map(note));
             return Ok(*superblock);
         }
-        Found::Unfinished(store) => store,
+        Found::Marked(superblock) => {
+            return creation::replace_marker(volume, pool, *superblock);
+        }
+        Found::Unfinished(marker) => *marker,
         found => {
-            check_vacant(medium, options, &found, &mut page)?;
-            new_store_id()
+            check_vacant(volume, medium, options, &found, &mut page)?;
+            let device_pages = medium.info.is_block_device.then(|| volume.len_pages());
+            let geometry = Geometry::new(options, device_pages)?;
+            creation::begin(volume, pool, new_store_id(), geometry)?
         }
     };
-    let device_pages = medium.is_block_device.then(|| medium.volume.len_pages());
-    let geometry = Geometry::new(options, device_pages)?;
     report.created = true;
-    create(&medium.volume, pool, store, geometry)
+    creation::finish(volume, pool, &marker)
 }
 
 /// Whether a volume may be created here: nothing that is not ours is overwritten.
 fn check_vacant(
+    volume: &Volume,
     medium: &Medium,
     options: &Options,
     found: &Found,
     page: &mut AlignedBuf,
 ) -> Result<()> {
-    let refuse = |what| Err(Error::NotAStore { path: Arc::clone(&medium.path), what });
-    if medium.is_block_device {
-        if !zeros_at_ends(&medium.volume, page)? {
+    let refuse = |what| Err(Error::NotAStore { path: Arc::clone(volume.path()), what });
+    if medium.info.is_block_device {
+        if !zeros_at_ends(volume, page)? {
             return refuse("the device holds other data; erase its first and last MiB to use it");
         }
         if !options.create_new {

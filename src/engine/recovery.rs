@@ -6,7 +6,7 @@ use super::core::Core;
 use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
 use crate::extent::Space;
-use crate::format::ids::{BatchNo, PAGE_BYTES, PageNo, StoreId};
+use crate::format::ids::{BatchNo, PAGE_BYTES, PageNo};
 use crate::format::large::{LargeIdentity, LargeShape, open as open_large};
 use crate::format::record::Record;
 use crate::format::superblock::{FORMAT_VERSION, Superblock, SuperblockFault};
@@ -20,8 +20,10 @@ use crate::wal::{LogStart, Replay, Replayed, Sink, begin_epoch};
 pub(super) enum Found {
     /// A volume, and what was damaged of its superblocks.
     Store(Box<Superblock>, Option<&'static str>),
-    /// Our own creation, begun and not finished.
-    Unfinished(StoreId),
+    /// Our own creation, begun and not finished; its marker.
+    Unfinished(Box<Superblock>),
+    /// A volume whose marker has not been replaced yet.
+    Marked(Box<Superblock>),
     /// Nothing but zeros where the first superblock would be.
     Zeros,
     /// Something else.
@@ -66,8 +68,8 @@ fn choose(
     second: Result<Superblock, SuperblockFault>,
 ) -> Found {
     match (first, second) {
-        (Ok(first), Ok(second)) if first.creating => Found::Store(Box::new(second), None),
-        (Ok(first), Err(_)) if first.creating => Found::Unfinished(first.store),
+        (Ok(first), Ok(second)) if first.creating => Found::Marked(Box::new(second)),
+        (Ok(first), Err(_)) if first.creating => Found::Unfinished(Box::new(first)),
         (Ok(first), Ok(second)) if second.generation > first.generation => {
             Found::Store(Box::new(second), None)
         }
@@ -175,6 +177,9 @@ fn adopt_extents(space: &Space, superblock: &Superblock, replayed: &Replayed) ->
         if !space.adopt_log_extent(extent, incarnation) {
             return Err(corrupt(replayed.tail.next_page(), "the log runs through itself"));
         }
+    }
+    if !space.derive_free() {
+        return Err(corrupt(replayed.tail.next_page(), "large values overlap"));
     }
     let tail = &replayed.tail;
     if tail.successor != tail.extent && !space.adopt_successor(tail.successor) {

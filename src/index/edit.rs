@@ -19,6 +19,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Number of keys, changes of this edit included.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> u64 {
         self.tree.len()
     }

@@ -21,7 +21,7 @@ use crate::format::ids::{BatchNo, ExtentNo, Generation, StoreId};
 use crate::format::location::Location;
 use crate::format::log_page::{PAYLOAD_BYTES, pages_for_stream};
 use crate::metrics::{Recorder, Stage as Timed};
-use crate::sync::{self, Arc, AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
+use crate::sync::{self, Arc, AtomicU64, Condvar, Duration, Mutex, MutexGuard, Ordering};
 use std::collections::VecDeque;
 
 /// How the log behaves; settled at open.
@@ -34,6 +34,8 @@ pub(crate) struct LogConfig {
     /// Stream bytes from which a batch is written while others are under way.
     pub(crate) worth_bytes: usize,
     pub(crate) window: SyncWindow,
+    /// Idle time after which evidence is written (W6).
+    pub(crate) evidence_after: Duration,
 }
 
 /// Where recovery left the log.

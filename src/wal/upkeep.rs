@@ -12,8 +12,6 @@ use crate::format::ids::{BatchNo, Generation, PAGE_BYTES};
 use crate::format::log_page::{LogHeader, PAYLOAD_BYTES, PageKind, seal, write_stream};
 use crate::sync::{self, Duration, Ordering};
 
-/// Idle time after which evidence is written (W6).
-const IDLE_BEFORE_EVIDENCE: Duration = Duration::from_millis(3);
 /// Time after which a footer is tried again that waits for its batches to be durable.
 const FOOTER_PATIENCE: Duration = Duration::from_millis(20);
 
@@ -37,14 +35,14 @@ impl Log {
             return Some(Duration::ZERO);
         }
         if state.open.is_some() || !state.flights.is_empty() {
-            return Some(IDLE_BEFORE_EVIDENCE);
+            return Some(self.config.evidence_after);
         }
         if state.tail.evidenced {
             return None;
         }
         let idle = sync::now().saturating_duration_since(state.last_seal);
-        if idle < IDLE_BEFORE_EVIDENCE {
-            return Some(IDLE_BEFORE_EVIDENCE - idle);
+        if idle < self.config.evidence_after {
+            return Some(self.config.evidence_after - idle);
         }
         state = self.write_evidence(state);
         drop(state);

@@ -1,0 +1,203 @@
+//! A device in memory that records what is written to it, and when that became durable.
+
+use super::trace::{Event, Pages, Trace};
+use crate::device::Device;
+use crate::format::ids::{PAGE_BYTES, PageNo};
+use crate::sync::{Arc, Mutex};
+use std::io;
+
+/// What a device writes whole or not at all.
+pub(crate) const SECTOR_BYTES: usize = 512;
+
+/// A page, shared by the images that have it.
+pub(crate) type Page = Arc<[u8; PAGE_BYTES]>;
+
+/// What goes wrong, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The transfer fails and changes nothing.
+    Fails,
+    /// The write fails after some of its pages were written; the barrier fails after some of
+    /// what it covers became durable.
+    FailsHalfway,
+    /// There is no space.
+    NoSpace,
+}
+
+/// A fault at the `at`-th operation of the device, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Injection {
+    pub(crate) at: u64,
+    pub(crate) fault: Fault,
+    /// Whether every later operation fails as well.
+    pub(crate) sticky: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// What reads return: everything that was written.
+    pages: Pages,
+    trace: Trace,
+    operations: u64,
+    injection: Option<Injection>,
+    closed: bool,
+}
+
+/// A simulated device. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct SimDevice {
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl SimDevice {
+    /// A device that holds `pages`, all of them durable.
+    pub(crate) fn new(pages: Pages) -> Self {
+        let inner = Inner {
+            trace: Trace::new(pages.clone()),
+            pages,
+            operations: 0,
+            injection: None,
+            closed: false,
+        };
+        Self { inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// Lets an operation fail.
+    pub(crate) fn inject(&self, injection: Injection) {
+        self.inner.lock().injection = Some(injection);
+    }
+
+    /// Transfers, barriers and growths so far.
+    pub(crate) fn operations(&self) -> u64 {
+        self.inner.lock().operations
+    }
+
+    /// What reads return now: the image of a machine that does not crash.
+    pub(crate) fn pages(&self) -> Pages {
+        self.inner.lock().pages.clone()
+    }
+
+    /// What happened so far.
+    pub(crate) fn trace(&self) -> Trace {
+        self.inner.lock().trace.clone()
+    }
+
+    /// Notes that operation `op` of the test has been called.
+    pub(crate) fn note_issue(&self, op: usize) {
+        self.inner.lock().trace.events.push(Event::Issue(op));
+    }
+
+    /// Notes that operation `op` of the test has returned Ok.
+    pub(crate) fn note_ack(&self, op: usize, durable: bool) {
+        self.inner.lock().trace.events.push(Event::Ack { op, durable });
+    }
+}
+
+impl Inner {
+    fn begin(&mut self) -> io::Result<Option<Fault>> {
+        if self.closed {
+            return Err(io::Error::from(io::ErrorKind::NotConnected));
+        }
+        let at = self.operations;
+        self.operations += 1;
+        let due =
+            |injection: &Injection| at == injection.at || (injection.sticky && at > injection.at);
+        Ok(self.injection.filter(due).map(|injection| injection.fault))
+    }
+
+    fn put(&mut self, page: PageNo, bytes: &[u8]) {
+        for (i, bytes) in bytes.chunks_exact(PAGE_BYTES).enumerate() {
+            self.pages.set(page.0 + i as u64, page_of(bytes));
+        }
+    }
+}
+
+pub(super) fn page_of(bytes: &[u8]) -> Page {
+    let mut page = [0; PAGE_BYTES];
+    page.copy_from_slice(bytes);
+    Arc::new(page)
+}
+
+fn failure(fault: Fault) -> io::Error {
+    match fault {
+        Fault::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
+        Fault::Fails | Fault::FailsHalfway => io::Error::other("injected"),
+    }
+}
+
+impl Device for SimDevice {
+    fn len_pages(&self) -> u64 {
+        self.inner.lock().pages.len()
+    }
+
+    fn read(&self, page: PageNo, buf: &mut [u8]) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if let Some(fault) = inner.begin()? {
+            return Err(failure(fault));
+        }
+        for (i, bytes) in buf.chunks_exact_mut(PAGE_BYTES).enumerate() {
+            let page = inner.pages.get(page.0 + i as u64);
+            let page = page.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
+            bytes.copy_from_slice(&page[..]);
+        }
+        Ok(())
+    }
+
+    fn write(&self, page: PageNo, buf: &[u8]) -> io::Result<()> {
+        assert!(buf.len().is_multiple_of(PAGE_BYTES), "whole pages");
+        let id = {
+            let mut inner = self.inner.lock();
+            let count = (buf.len() / PAGE_BYTES) as u64;
+            assert!(page.0 + count <= inner.pages.len(), "a write beyond the end");
+            match inner.begin()? {
+                Some(Fault::FailsHalfway) => {
+                    let half = &buf[..(count / 2) as usize * PAGE_BYTES];
+                    inner.trace.begin_write(page, half);
+                    inner.put(page, half);
+                    return Err(failure(Fault::FailsHalfway));
+                }
+                Some(fault) => return Err(failure(fault)),
+                None => {}
+            }
+            inner.put(page, buf);
+            inner.trace.begin_write(page, buf)
+        };
+        std::thread::yield_now();
+        self.inner.lock().trace.events.push(Event::WriteEnd(id));
+        Ok(())
+    }
+
+    fn barrier(&self) -> io::Result<()> {
+        let id = {
+            let mut inner = self.inner.lock();
+            if let Some(fault) = inner.begin()? {
+                return Err(failure(fault));
+            }
+            inner.trace.begin_barrier()
+        };
+        std::thread::yield_now();
+        self.inner.lock().trace.events.push(Event::BarrierEnd(id));
+        Ok(())
+    }
+
+    fn grow(&self, pages: u64) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if pages <= inner.pages.len() {
+            return Ok(());
+        }
+        if let Some(fault) = inner.begin()? {
+            return Err(failure(fault));
+        }
+        inner.pages.grow(pages);
+        inner.trace.events.push(Event::Grow(pages));
+        Ok(())
+    }
+
+    fn discard(&self, _: PageNo, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.inner.lock().closed = true;
+    }
+}

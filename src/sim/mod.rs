@@ -1,0 +1,10 @@
+//! The engine on a simulated device: every crash that a trace allows, and what the store must
+//! show after it. `docs/testing.md` says what each test proves.
+
+mod device;
+mod image;
+mod oracle;
+mod random;
+mod tests;
+mod trace;
+mod workload;

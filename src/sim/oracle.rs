@@ -1,0 +1,114 @@
+//! What must be true of a store that was opened after a crash.
+
+use super::device::SimDevice;
+use super::trace::{Event, Pages};
+use super::workload::{Model, Shape, key, open};
+use crate::db::Db;
+use crate::engine::Background;
+use crate::sync::Arc;
+
+/// Number of keys that workloads may use, and one that they never do.
+const KEYS: u8 = 24;
+
+/// Operations that must be there (P1), and those that may be (P2): counts of a prefix.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Promise {
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+}
+
+impl Promise {
+    /// For a power cut after `events`.
+    pub(crate) fn after(events: &[Event]) -> Self {
+        let mut promise = Self { least: 0, most: 0 };
+        for event in events {
+            match *event {
+                Event::Issue(op) => promise.most = op + 1,
+                Event::Ack { op, durable: true } => promise.least = op + 1,
+                _ => {}
+            }
+        }
+        promise
+    }
+}
+
+/// Everything that a store holds, by every way of reading it.
+pub(crate) fn contents(db: &Db) -> Result<Model, String> {
+    let mut model = Model::new();
+    for entry in db.iter() {
+        let entry = entry.map_err(|e| format!("scan: {e}"))?;
+        let value = entry.value().map_err(|e| format!("value of {entry:?}: {e}"))?;
+        model.insert(entry.key().to_vec(), value.into_vec());
+    }
+    let mut backwards: Vec<_> =
+        db.iter().keys().rev().collect::<Result<_, _>>().map_err(|e| format!("scan: {e}"))?;
+    backwards.reverse();
+    if !backwards.iter().eq(model.keys()) {
+        return Err("the reverse scan shows other keys".into());
+    }
+    if db.len() != model.len() as u64 {
+        return Err(format!("len is {} for {} keys", db.len(), model.len()));
+    }
+    for number in 0..=KEYS {
+        let key = key(number);
+        let got = db.get(&key).map_err(|e| format!("get {}: {e}", key.escape_ascii()))?;
+        if got.as_deref() != model.get(&key).map(Vec::as_slice) {
+            return Err(format!("get and scan differ for {}", key.escape_ascii()));
+        }
+    }
+    Ok(model)
+}
+
+/// Opens `image` and holds it against `states`. Returns the device, for what comes after, and
+/// which state was found.
+pub(crate) fn verify(
+    image: Pages,
+    shape: Shape,
+    states: &[Model],
+    promise: Promise,
+) -> Result<(SimDevice, usize), String> {
+    let device = SimDevice::new(image);
+    let engine =
+        open(&device, shape, Background::Manual).map_err(|e| format!("does not open: {e}"))?;
+    let db = Db::new(Arc::clone(&engine));
+    let found = contents(&db)?;
+    let matching = (promise.least..=promise.most).find(|&r| states[r] == found);
+    let Some(matching) = matching else {
+        let elsewhere = states.iter().position(|state| *state == found);
+        return Err(format!("state {elsewhere:?} was found, {promise:?} allowed"));
+    };
+    crate::device::Device::close(&device);
+    Ok((device, matching))
+}
+
+/// After a crash the store goes on: it shows the same state once more (P5), `check` finds it
+/// clean, and what is put now is there after the next open.
+pub(crate) fn verify_progress(image: Pages, shape: Shape, expected: &Model) -> Result<(), String> {
+    let device = SimDevice::new(image);
+    let mut expected = expected.clone();
+    let db = reopen(&device, shape)?;
+    if contents(&db)? != expected {
+        return Err("a second open shows another state (P5)".into());
+    }
+    for number in [0, KEYS - 1] {
+        let value = vec![number; 3000];
+        db.put(key(number), &value).map_err(|e| format!("put: {e}"))?;
+        expected.insert(key(number), value);
+    }
+    let report = db.check().map_err(|e| e.to_string())?;
+    if !report.is_clean() {
+        return Err(format!("check finds {:?}", report.problems));
+    }
+    db.close().map_err(|e| format!("close: {e}"))?;
+    let db = reopen(&SimDevice::new(device.pages()), shape)?;
+    if contents(&db)? == expected {
+        Ok(())
+    } else {
+        Err("what was put after recovery is not there".into())
+    }
+}
+
+fn reopen(device: &SimDevice, shape: Shape) -> Result<Db, String> {
+    let engine = open(device, shape, Background::Manual);
+    engine.map(Db::new).map_err(|e| format!("does not open: {e}"))
+}

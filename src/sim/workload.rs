@@ -1,0 +1,209 @@
+//! Workloads: operations that one thread issues, and what the store holds after each.
+
+use super::device::SimDevice;
+use super::random::Random;
+use crate::batch::WriteBatch;
+use crate::db::Db;
+use crate::device::DeviceInfo;
+use crate::durability::{Durability, SyncWindow};
+use crate::engine::{Background, Engine, Medium};
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::sync::{Arc, Duration};
+use std::collections::BTreeMap;
+
+/// What a store holds.
+pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// One call of the store's user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Op {
+    Put(u8, usize, Durability),
+    PutIfAbsent(u8, usize),
+    /// Swaps in a value if the key has the one that the model says it has.
+    Swap(u8, usize),
+    Delete(u8, Durability),
+    /// Puts of the first keys, delete of the last.
+    Batch(Vec<(u8, Option<usize>)>, Durability),
+    Sync,
+    /// The steps beside the commits.
+    Step,
+}
+
+pub(crate) fn key(number: u8) -> Vec<u8> {
+    format!("key-{number:03}").into_bytes()
+}
+
+/// A value that no other operation of the workload writes.
+pub(crate) fn value(op: usize, part: usize, len: usize) -> Vec<u8> {
+    let mut random = Random::new((op as u64) << 20 | part as u64);
+    (0..len).map(|_| random.next() as u8).collect()
+}
+
+impl Op {
+    /// What the store holds after this, the `at`-th operation.
+    pub(crate) fn apply(&self, at: usize, model: &mut Model) {
+        match self {
+            Op::Put(k, len, _) | Op::Swap(k, len) => {
+                model.insert(key(*k), value(at, 0, *len));
+            }
+            Op::PutIfAbsent(k, len) => {
+                model.entry(key(*k)).or_insert_with(|| value(at, 0, *len));
+            }
+            Op::Delete(k, _) => {
+                model.remove(&key(*k));
+            }
+            Op::Batch(changes, _) => {
+                for (part, (k, len)) in changes.iter().enumerate() {
+                    match len {
+                        Some(len) => model.insert(key(*k), value(at, part, *len)),
+                        None => model.remove(&key(*k)),
+                    };
+                }
+            }
+            Op::Sync | Op::Step => {}
+        }
+    }
+
+    /// Issues it; `model` is what the store holds before. Whether all up to it is durable.
+    pub(crate) fn issue(&self, at: usize, db: &Db, engine: &Engine, model: &Model) -> Result<bool> {
+        match self {
+            Op::Put(k, len, durability) => {
+                db.with_durability(*durability).put(key(*k), value(at, 0, *len))?;
+                Ok(*durability == Durability::Synced)
+            }
+            Op::PutIfAbsent(k, len) => {
+                let stored = db.put_if_absent(key(*k), value(at, 0, *len))?;
+                assert_eq!(stored, !model.contains_key(&key(*k)), "put_if_absent decides right");
+                Ok(true)
+            }
+            Op::Swap(k, len) => {
+                let seen = model.get(&key(*k)).map(Vec::as_slice);
+                let swapped = db.compare_and_swap(key(*k), seen, Some(&value(at, 0, *len)))?;
+                assert_eq!(swapped, Ok(()), "nobody else writes");
+                Ok(true)
+            }
+            Op::Delete(k, durability) => {
+                db.with_durability(*durability).delete(key(*k))?;
+                Ok(*durability == Durability::Synced)
+            }
+            Op::Batch(changes, durability) => {
+                let mut batch = WriteBatch::new();
+                for (part, (k, len)) in changes.iter().enumerate() {
+                    match len {
+                        Some(len) => batch.put(key(*k), value(at, part, *len)),
+                        None => batch.delete(key(*k)),
+                    }
+                }
+                db.with_durability(*durability).write(&batch)?;
+                Ok(*durability == Durability::Synced)
+            }
+            Op::Sync => db.sync().map(|()| true),
+            Op::Step => engine.step().map(|()| false),
+        }
+    }
+}
+
+/// The shape of a simulated volume.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) extent_pages: u64,
+    pub(crate) max_pages: u64,
+    pub(crate) fixed: bool,
+    pub(crate) large_min: u32,
+}
+
+impl Shape {
+    pub(crate) fn options(self) -> Options {
+        let page = crate::format::ids::PAGE_BYTES as u64;
+        let options = Options::new()
+            .extent_bytes(self.extent_pages * page)
+            .large_min(self.large_min)
+            .buffer_bytes(1 << 20)
+            .create_new(false)
+            .sync_window(SyncWindow { bytes: 20_000, time: Duration::ZERO });
+        let options = if self.fixed {
+            options.volume_bytes(self.max_pages * page)
+        } else {
+            options.max_bytes(self.max_pages * page)
+        };
+        Options { evidence_after: Duration::ZERO, ..options }
+    }
+}
+
+/// Opens the store on `device`.
+pub(crate) fn open(
+    device: &SimDevice,
+    shape: Shape,
+    background: Background,
+) -> Result<Arc<Engine>> {
+    let pages = crate::device::Device::len_pages(device);
+    let medium = Medium {
+        device: Arc::new(device.clone()),
+        info: DeviceInfo::simulated(false),
+        len_bytes: pages * crate::format::ids::PAGE_BYTES as u64,
+    };
+    Engine::open_on(medium, &shape.options(), background)
+}
+
+/// What the store holds after the first 0, 1, 2 .. operations, on top of `start`.
+pub(crate) fn states(ops: &[Op], start: &Model) -> Vec<Model> {
+    let mut model = start.clone();
+    let mut states = vec![model.clone()];
+    for (at, op) in ops.iter().enumerate() {
+        op.apply(at, &mut model);
+        states.push(model.clone());
+    }
+    states
+}
+
+/// Runs `ops` on `device` until one fails or all are done; notes issues and acks in the trace.
+pub(crate) fn run(device: &SimDevice, shape: Shape, ops: &[Op], start: &Model) -> Result<()> {
+    let engine = open(device, shape, Background::Manual)?;
+    let db = Db::new(Arc::clone(&engine));
+    let mut model = start.clone();
+    for (at, op) in ops.iter().enumerate() {
+        device.note_issue(at);
+        match op.issue(at, &db, &engine, &model) {
+            Ok(durable) => device.note_ack(at, durable),
+            Err(Error::Full { .. }) => panic!("the workload fits the volume"),
+            Err(error) => return Err(error),
+        }
+        op.apply(at, &mut model);
+    }
+    db.close()
+}
+
+/// `count` random operations on `keys` keys.
+pub(crate) fn random_ops(random: &mut Random, count: usize, keys: u64, longest: u64) -> Vec<Op> {
+    let durability = |random: &mut Random| match random.below(6) {
+        0 => Durability::Buffered,
+        1 => Durability::Written,
+        _ => Durability::Synced,
+    };
+    let len = |random: &mut Random| {
+        let scale = [10, 1000, 5000, longest][random.below(4) as usize];
+        random.below(scale + 1) as usize
+    };
+    let op = |random: &mut Random| {
+        let k = random.below(keys) as u8;
+        match random.below(14) {
+            0..5 => Op::Put(k, len(random), durability(random)),
+            5..7 => Op::Delete(k, durability(random)),
+            7 => Op::PutIfAbsent(k, len(random)),
+            8 => Op::Swap(k, len(random)),
+            9..11 => {
+                let changes = (0..1 + random.below(4))
+                    .map(|_| {
+                        let put = random.below(3) > 0;
+                        (random.below(keys) as u8, put.then(|| random.below(2000) as usize))
+                    })
+                    .collect();
+                Op::Batch(changes, durability(random))
+            }
+            11 => Op::Sync,
+            _ => Op::Step,
+        }
+    };
+    (0..count).map(|_| op(random)).collect()
+}
