@@ -87,6 +87,9 @@ pub enum Error {
         /// The failure.
         cause: Arc<Error>,
     },
+    /// A thread panicked inside the store. Report it, with the panic's message.
+    #[error("a thread panicked inside the store; this is a bug of the store")]
+    Panicked,
     /// The handle was closed.
     #[error("the handle is closed; open the volume again")]
     Closed,
@@ -143,6 +146,13 @@ pub enum Error {
         /// The reader's own error.
         source: Arc<io::Error>,
     },
+}
+
+impl Error {
+    /// Whether a transfer failed, as opposed to being refused: the handle must not write on.
+    pub(crate) fn is_device_failure(&self) -> bool {
+        matches!(self, Self::Io { op, .. } if *op != "allocate")
+    }
 }
 
 fn key_suffix(key: &Option<Vec<u8>>) -> String {

@@ -3,7 +3,7 @@
 use super::Device;
 use crate::error::{Error, Result};
 use crate::format::ids::{PAGE_BYTES, PageNo};
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::io;
 use std::path::PathBuf;
 
@@ -42,12 +42,26 @@ impl Traffic {
 pub(crate) struct Volume {
     device: Arc<dyn Device>,
     path: Arc<PathBuf>,
+    /// Whether barriers may overlap. Through the page cache the kernel tells of a lost write
+    /// once per open file: of two barriers at once, one would hear of the other's.
+    barriers_overlap: bool,
+    one_barrier: Mutex<()>,
+    /// A barrier failed: what a later one says proves nothing (E1p).
+    barrier_failed: AtomicBool,
     pub(crate) traffic: Traffic,
 }
 
 impl Volume {
-    pub(crate) fn new(device: Arc<dyn Device>, path: Arc<PathBuf>) -> Self {
-        Self { device, path, traffic: Traffic::default() }
+    /// `direct` says whether transfers bypass the page cache.
+    pub(crate) fn new(device: Arc<dyn Device>, path: Arc<PathBuf>, direct: bool) -> Self {
+        Self {
+            device,
+            path,
+            barriers_overlap: direct,
+            one_barrier: Mutex::new(()),
+            barrier_failed: AtomicBool::new(false),
+            traffic: Traffic::default(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Arc<PathBuf> {
@@ -73,7 +87,15 @@ impl Volume {
 
     pub(crate) fn barrier(&self) -> Result<()> {
         self.traffic.barriers.fetch_add(1, Ordering::Relaxed);
-        self.device.barrier().map_err(|e| self.error("barrier", PageNo(0), e))
+        let _alone = (!self.barriers_overlap).then(|| self.one_barrier.lock());
+        let result = self.device.barrier().map_err(|e| self.error("barrier", PageNo(0), e));
+        if result.is_err() {
+            self.barrier_failed.store(true, Ordering::SeqCst);
+        } else if self.barrier_failed.load(Ordering::SeqCst) {
+            let cause = io::Error::other("an earlier barrier failed");
+            return Err(self.error("barrier", PageNo(0), cause));
+        }
+        result
     }
 
     /// Makes `pages` pages exist and their existence durable.
@@ -91,6 +113,9 @@ impl Volume {
     }
 
     fn error(&self, op: &'static str, page: PageNo, source: io::Error) -> Error {
+        if source.kind() == io::ErrorKind::NotConnected {
+            return Error::Closed;
+        }
         Error::Io { op, page: page.0, path: Arc::clone(&self.path), source: Arc::new(source) }
     }
 }

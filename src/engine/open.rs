@@ -5,7 +5,9 @@ use super::core::Core;
 use super::creation;
 use super::geometry::Geometry;
 use super::recovery::{Found, find_superblock, recover};
-use crate::device::{self, AlignedBuf, BufferPool, Device, DeviceInfo, ForkGuard, Volume};
+use crate::device::{
+    self, AlignedBuf, BufferPool, Device, DeviceInfo, DirectState, ForkGuard, Volume,
+};
 use crate::error::{Error, Result};
 use crate::extent::Space;
 use crate::format::ids::{PAGE_BYTES, PageNo, StoreId, pages_for};
@@ -25,6 +27,8 @@ pub(crate) struct Medium {
     pub(crate) info: DeviceInfo,
     /// Length, which need not be whole pages.
     pub(crate) len_bytes: u64,
+    /// Where its I/O memory comes from.
+    pub(crate) pool: BufferPool,
 }
 
 /// Who runs the steps beside the commits: flushes of the weaker modes, evidence, footers, and
@@ -48,6 +52,7 @@ impl Engine {
             device: Arc::new(opened.device),
             info: opened.info,
             len_bytes: opened.len_bytes,
+            pool: BufferPool::new(options.buffer_bytes),
         };
         Self::open_on(medium, options, Background::Threads)
     }
@@ -59,7 +64,8 @@ impl Engine {
         background: Background,
     ) -> Result<Arc<Self>> {
         let path = Arc::new(medium.info.path.clone());
-        let volume = Arc::new(Volume::new(Arc::clone(&medium.device), path));
+        let direct = medium.info.direct == DirectState::Active;
+        let volume = Arc::new(Volume::new(Arc::clone(&medium.device), path, direct));
         let opened = Self::open_volume(&volume, &medium, options, background);
         if opened.is_err() {
             volume.close();
@@ -74,7 +80,7 @@ impl Engine {
         background: Background,
     ) -> Result<Arc<Self>> {
         let begun = sync::now();
-        let pool = BufferPool::new(options.buffer_bytes);
+        let pool = medium.pool.clone();
         let mut report = OpenReport::default();
         // R1: what an earlier process wrote and never flushed must not be shown and then lost.
         volume.barrier()?;
@@ -172,6 +178,10 @@ fn find_or_create(
         Found::Marked(superblock) => {
             return creation::replace_marker(volume, pool, *superblock);
         }
+        Found::Unfinished(_) if !(options.create || options.create_new) => {
+            let what = "its creation was cut short; open it with create(true) to finish it";
+            return Err(Error::NotAStore { path: Arc::clone(volume.path()), what });
+        }
         Found::Unfinished(marker) => *marker,
         found => {
             check_vacant(volume, medium, options, &found, &mut page)?;
@@ -195,7 +205,7 @@ fn check_vacant(
     let refuse = |what| Err(Error::NotAStore { path: Arc::clone(volume.path()), what });
     if medium.info.is_block_device {
         if !zeros_at_ends(volume, page)? {
-            return refuse("the device holds other data; erase its first and last MiB to use it");
+            return refuse("the device holds other data; erase all of it to use it");
         }
         if !options.create_new {
             return refuse("the device is empty; open it with create_new(true) to use it");

@@ -6,7 +6,7 @@ use super::core::Core;
 use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
 use crate::extent::Space;
-use crate::format::ids::{BatchNo, PAGE_BYTES, PageNo};
+use crate::format::ids::{BatchNo, Generation, PAGE_BYTES, PageNo};
 use crate::format::large::{LargeIdentity, LargeShape, open as open_large};
 use crate::format::record::Record;
 use crate::format::superblock::{FORMAT_VERSION, Superblock, SuperblockFault};
@@ -14,7 +14,8 @@ use crate::index::Index;
 use crate::options::ProgressCallback;
 use crate::report::{DroppedTail, OpenProgress, OpenReport};
 use crate::sync;
-use crate::wal::{LogStart, Replay, Replayed, Sink, begin_epoch};
+use crate::wal::{LogStart, Replay, Replayed, Sink, Tail, begin_epoch};
+use std::collections::VecDeque;
 
 /// What the superblock pages say.
 pub(super) enum Found {
@@ -35,62 +36,87 @@ const EXTENT_SHIFTS: std::ops::RangeInclusive<u32> = 2..=18;
 
 /// Looks at both superblocks; the valid one of the newest generation counts.
 pub(super) fn find_superblock(volume: &Volume, page: &mut AlignedBuf) -> Result<Found> {
-    let first = read_superblock(volume, PageNo(0), page)?;
-    if let Err(SuperblockFault::Newer(found)) = first {
-        return Err(Error::NewerFormat { found, supported: FORMAT_VERSION });
-    }
-    let shift = |superblock: &Superblock| superblock.extent_pages.ilog2();
+    let first = read_superblock(volume, PageNo(0), page);
     let shifts = match &first {
-        Ok(superblock) => shift(superblock)..=shift(superblock),
-        Err(_) => EXTENT_SHIFTS,
+        Copy::Valid(superblock) => {
+            let shift = superblock.extent_pages.ilog2();
+            shift..=shift
+        }
+        _ => EXTENT_SHIFTS,
     };
-    let mut second = Err(SuperblockFault::Zeros);
+    let mut second = Copy::Damaged;
     for shift in shifts {
-        let at = PageNo((1 << shift) - 1);
-        let found = read_superblock(volume, at, page)?;
-        if let Ok(superblock) = &found
-            && (superblock.extent_pages != 1 << shift || superblock.creating)
-        {
-            continue;
-        }
-        if found.is_ok() || second.is_err() {
+        let found = read_superblock(volume, PageNo((1 << shift) - 1), page);
+        if found.is_second(shift) {
             second = found;
-        }
-        if second.is_ok() {
             break;
         }
-    }
-    Ok(choose(first, second))
-}
-
-fn choose(
-    first: Result<Superblock, SuperblockFault>,
-    second: Result<Superblock, SuperblockFault>,
-) -> Found {
-    match (first, second) {
-        (Ok(first), Ok(second)) if first.creating => Found::Marked(Box::new(second)),
-        (Ok(first), Err(_)) if first.creating => Found::Unfinished(Box::new(first)),
-        (Ok(first), Ok(second)) if second.generation > first.generation => {
-            Found::Store(Box::new(second), None)
+        if !matches!(found, Copy::Valid(_)) {
+            second = second.or(found);
         }
-        (Ok(first), Ok(_)) => Found::Store(Box::new(first), None),
-        (Ok(first), Err(_)) => Found::Store(Box::new(first), Some("the second superblock")),
-        (Err(_), Ok(second)) => Found::Store(Box::new(second), Some("the first superblock")),
-        (Err(SuperblockFault::Zeros), Err(_)) => Found::Zeros,
-        (Err(_), Err(_)) => Found::Foreign,
+    }
+    choose(first, second)
+}
+
+/// One of the two places of a superblock.
+enum Copy {
+    Valid(Box<Superblock>),
+    Zeros,
+    Damaged,
+    Newer(u32),
+    Unreadable(Error),
+}
+
+impl Copy {
+    /// Whether it is the second superblock of a volume whose extents have `1 << shift` pages.
+    fn is_second(&self, shift: u32) -> bool {
+        match self {
+            Self::Valid(found) => found.extent_pages == 1 << shift && !found.creating,
+            _ => false,
+        }
+    }
+
+    /// The one that says more of why there is no superblock.
+    fn or(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Newer(_) | Self::Unreadable(_), _) | (_, Self::Zeros) => self,
+            _ => other,
+        }
     }
 }
 
-fn read_superblock(
-    volume: &Volume,
-    at: PageNo,
-    page: &mut AlignedBuf,
-) -> Result<Result<Superblock, SuperblockFault>> {
-    if at.0 >= volume.len_pages() {
-        return Ok(Err(SuperblockFault::Invalid));
+fn choose(first: Copy, second: Copy) -> Result<Found> {
+    match (first, second) {
+        (Copy::Newer(found), _) => Err(Error::NewerFormat { found, supported: FORMAT_VERSION }),
+        (Copy::Valid(first), Copy::Valid(second)) if first.creating => Ok(Found::Marked(second)),
+        (Copy::Valid(first), Copy::Unreadable(error)) if first.creating => Err(error),
+        (Copy::Valid(first), _) if first.creating => Ok(Found::Unfinished(first)),
+        (Copy::Valid(first), Copy::Valid(second)) => {
+            let newest = if second.generation > first.generation { second } else { first };
+            Ok(Found::Store(newest, None))
+        }
+        (Copy::Valid(first), _) => Ok(Found::Store(first, Some("the second superblock"))),
+        (_, Copy::Valid(second)) => Ok(Found::Store(second, Some("the first superblock"))),
+        (_, Copy::Newer(found)) => Err(Error::NewerFormat { found, supported: FORMAT_VERSION }),
+        (Copy::Unreadable(error), _) | (_, Copy::Unreadable(error)) => Err(error),
+        (Copy::Zeros, _) => Ok(Found::Zeros),
+        (Copy::Damaged, _) => Ok(Found::Foreign),
     }
-    volume.read(at, page)?;
-    Ok(Superblock::decode(page))
+}
+
+fn read_superblock(volume: &Volume, at: PageNo, page: &mut AlignedBuf) -> Copy {
+    if at.0 >= volume.len_pages() {
+        return Copy::Damaged;
+    }
+    if let Err(error) = volume.read(at, page).or_else(|_| volume.read(at, page)) {
+        return Copy::Unreadable(error);
+    }
+    match Superblock::decode(page) {
+        Ok(superblock) => Copy::Valid(Box::new(superblock)),
+        Err(SuperblockFault::Zeros) => Copy::Zeros,
+        Err(SuperblockFault::Newer(found)) => Copy::Newer(found),
+        Err(SuperblockFault::Invalid) => Copy::Damaged,
+    }
 }
 
 /// Takes what replay accepts into the index.
@@ -207,19 +233,27 @@ fn describe(replayed: &Replayed, superblock: &Superblock, index: &Index, report:
     }
 }
 
-/// Writes the epoch's header: the only write of an open.
+/// Writes the epoch's header: the only write of an open. Without room for it, and none to be
+/// had, nothing is written, now or later: the store can be read, and is full.
 fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<LogStart> {
-    let mut tail = replayed.tail;
-    let mut footers = replayed.footers;
+    let Replayed { mut tail, mut footers, .. } = replayed;
     let epoch = tail.epoch.next();
-    core.space.begin_epoch(epoch);
     let generation = superblock.generation.max(replayed.generation);
-    if !tail.fits_epoch_header() {
-        if tail.successor == tail.extent {
-            return Err(Error::Full { pinned_by: None });
+    core.space.begin_epoch(epoch);
+    if tail.names_none() {
+        // Its last pages are for naming a successor, and for nothing else.
+        match core.space.reserve_extent(false) {
+            Ok(extent) => tail.successor = extent,
+            Err(Error::Full { .. }) => return Ok(frozen(tail, footers, generation)),
+            Err(error) => return Err(error),
         }
-        // With no extent left to follow it, the successor names itself.
-        let after = core.space.reserve_free().unwrap_or(tail.successor);
+    }
+    if !tail.fits_epoch_header() {
+        let after = match core.space.reserve_extent(false) {
+            Ok(extent) => extent,
+            Err(Error::Full { .. }) => tail.successor,
+            Err(error) => return Err(error),
+        };
         let incarnation = core.space.force_log_extent(tail.successor);
         let sealed = tail.clone();
         tail = sealed.rotated(incarnation, after);
@@ -228,7 +262,12 @@ fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<Log
         }
     }
     begin_epoch(&core.volume, &core.pool, core.store, generation, epoch, &mut tail)?;
-    Ok(LogStart { tail, footers, generation })
+    let short_of_space = !core.space.has_room_for_puts();
+    Ok(LogStart { tail, footers, generation, frozen: false, short_of_space })
+}
+
+fn frozen(tail: Tail, footers: VecDeque<Tail>, generation: Generation) -> LogStart {
+    LogStart { tail, footers, generation, frozen: true, short_of_space: true }
 }
 
 fn corrupt(page: PageNo, what: &'static str) -> Error {

@@ -78,7 +78,7 @@ impl Engine {
 
     /// Makes what this thread has just seen as durable as an answer in `durability` must be.
     fn settle(&self, durability: Durability) -> Result<()> {
-        if durability == Durability::Synced { self.log.sync_weak() } else { Ok(()) }
+        if durability == Durability::Buffered { Ok(()) } else { self.log.sync_weak() }
     }
 
     /// Stores `value` if `key` has none. Whether it did.
@@ -236,27 +236,33 @@ impl Engine {
         match writer.write(&allocation, key, value_len, source) {
             Ok(pointer) => Ok(Written { allocation, pointer }),
             Err(error) => {
-                self.core.space.give_back(&allocation);
-                Err(self.poison(error))
+                let error = self.poison(error);
+                self.finish(
+                    &[Written { allocation, pointer: LargePointer::default() }],
+                    Some(&error),
+                );
+                Err(error)
             }
         }
     }
 
     /// E1p: a failed transfer poisons the handle before the caller hears of it.
     fn poison(&self, error: Error) -> Error {
-        match error {
-            Error::Io { .. } => self.log.fail(error),
-            other => other,
-        }
+        if error.is_device_failure() { self.log.fail(error) } else { error }
     }
 
-    /// Remembers what is announced, or takes back what no record refers to.
+    /// Remembers what is announced, or takes back what nothing refers to nor writes to any more.
     fn finish(&self, large: &[Written], failed: Option<&Error>) {
         for written in large {
             match failed {
                 None => self.core.space.announced(&written.allocation),
-                Some(Error::Indeterminate { .. }) => {}
-                Some(_) => self.core.space.give_back(&written.allocation),
+                Some(
+                    Error::Source { .. }
+                    | Error::Full { .. }
+                    | Error::BatchTooLarge { .. }
+                    | Error::Closed,
+                ) => self.core.space.give_back(&written.allocation),
+                Some(_) => {}
             }
         }
     }

@@ -199,9 +199,12 @@ impl Space {
         Some(chosen)
     }
 
-    /// Sets a free extent aside for the log, if there is one already.
-    pub(crate) fn reserve_free(&self) -> Option<ExtentNo> {
-        self.try_reserve(0)
+    /// Whether more is free, or can be, than the reserve for deletes.
+    pub(crate) fn has_room_for_puts(&self) -> bool {
+        let table = self.table.read();
+        let free = table.extents.iter().filter(|extent| extent.is_free()).count();
+        let growth = self.max_pages.saturating_sub(self.volume.len_pages());
+        free > RESERVE || growth >= u64::from(self.extent_pages)
     }
 
     /// Starts a fresh life of the log's successor though it may not be prepared: recovery writes
@@ -304,11 +307,19 @@ impl Space {
         let extent_pages = u64::from(self.extent_pages);
         let wanted = (extents + RESERVE as u64).max(GROWTH_EXTENTS) * extent_pages;
         let generous = len + wanted.max(len / GROWTH_FRACTION);
-        let goal = generous.min(self.max_pages) / extent_pages * extent_pages;
+        let mut goal = generous.min(self.max_pages) / extent_pages * extent_pages;
         if goal <= len {
             return Err(Error::Full { pinned_by: None });
         }
-        self.volume.grow(goal)?;
+        let modest = (len + (extents + RESERVE as u64) * extent_pages).min(goal);
+        if let Err(error) = self.volume.grow(goal) {
+            // The file system may have room for what is needed now, if for no more.
+            if !matches!(error, Error::Full { .. }) || modest == goal {
+                return Err(error);
+            }
+            goal = modest / extent_pages * extent_pages;
+            self.volume.grow(goal)?;
+        }
         let mut table = self.table.write();
         table.extents.resize(extents_in(goal, self.extent_pages), Extent::FREE);
         Ok(())

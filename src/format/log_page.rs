@@ -131,13 +131,6 @@ pub(crate) fn open(page: &[u8], store: StoreId, at: PageNo) -> Option<LogHeader>
     sound.then_some(header)
 }
 
-/// The epoch that a page claims which may be torn: what its place and its store's id are right
-/// about, its checksum may not be.
-pub(crate) fn claimed_epoch(page: &[u8], store: StoreId, at: PageNo) -> Option<Epoch> {
-    let ours = get_u64(page, STORE_AT) == store.0 && get_u64(page, PAGE_AT) == at.0;
-    ours.then(|| Epoch(get_u32(page, EPOCH_AT)))
-}
-
 /// The checksum that a sealed page carries.
 pub(crate) fn checksum(page: &[u8]) -> u32 {
     get_u32(page, CHECKSUM_AT)

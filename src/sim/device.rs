@@ -3,7 +3,7 @@
 use super::trace::{Event, Pages, Trace};
 use crate::device::Device;
 use crate::format::ids::{PAGE_BYTES, PageNo};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{self, Arc, Duration, Mutex};
 use std::io;
 
 /// What a device writes whole or not at all.
@@ -47,6 +47,8 @@ struct Inner {
 #[derive(Debug, Clone)]
 pub(crate) struct SimDevice {
     inner: Arc<Mutex<Inner>>,
+    /// Time that writes and barriers take, so that threads overlap.
+    latency: Duration,
 }
 
 impl SimDevice {
@@ -59,7 +61,18 @@ impl SimDevice {
             injection: None,
             closed: false,
         };
-        Self { inner: Arc::new(Mutex::new(inner)) }
+        Self { inner: Arc::new(Mutex::new(inner)), latency: Duration::ZERO }
+    }
+
+    /// This device, with writes and barriers that take `latency`.
+    pub(crate) fn with_latency(self, latency: Duration) -> Self {
+        Self { latency, ..self }
+    }
+
+    fn take_time(&self) {
+        if !self.latency.is_zero() {
+            sync::sleep(self.latency);
+        }
     }
 
     /// Lets an operation fail.
@@ -162,7 +175,7 @@ impl Device for SimDevice {
             inner.put(page, buf);
             inner.trace.begin_write(page, buf)
         };
-        std::thread::yield_now();
+        self.take_time();
         self.inner.lock().trace.events.push(Event::WriteEnd(id));
         Ok(())
     }
@@ -175,7 +188,7 @@ impl Device for SimDevice {
             }
             inner.trace.begin_barrier()
         };
-        std::thread::yield_now();
+        self.take_time();
         self.inner.lock().trace.events.push(Event::BarrierEnd(id));
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! The engine on a simulated device: every crash that a trace allows, and what the store must
 //! show after it. `docs/testing.md` says what each test proves.
 
+mod damage;
 mod device;
 mod image;
 mod oracle;
 mod random;
 mod tests;
+mod threads;
 mod trace;
 mod workload;

@@ -106,7 +106,7 @@ fn put(key: u8, len: usize) -> Op {
 }
 
 /// Canonical workloads: each drives one mechanism through a crash at every point.
-fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
+pub(super) fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
     let delete = |key| Op::Delete(key, Synced);
     let some = |pairs: &[(u8, usize)]| pairs.iter().map(|&(k, len)| (k, Some(len))).collect();
     vec![
@@ -288,11 +288,7 @@ fn fail_once(
 }
 
 /// Runs `ops` until one fails; the failure must leave a handle that says so.
-fn run_until_error(
-    device: &SimDevice,
-    shape: Shape,
-    ops: &[Op],
-) -> Result<Option<Error>, String> {
+fn run_until_error(device: &SimDevice, shape: Shape, ops: &[Op]) -> Result<Option<Error>, String> {
     let engine = match open(device, shape, Background::Manual) {
         Ok(engine) => engine,
         Err(error) => return Ok(Some(error)),

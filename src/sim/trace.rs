@@ -31,6 +31,11 @@ impl Pages {
         self.pages.insert(at, page);
     }
 
+    /// The pages that were ever written.
+    pub(crate) fn written(&self) -> Vec<u64> {
+        self.pages.keys().copied().collect()
+    }
+
     pub(crate) fn grow(&mut self, len: u64) {
         self.len = self.len.max(len);
     }

@@ -4,7 +4,7 @@ use super::device::SimDevice;
 use super::random::Random;
 use crate::batch::WriteBatch;
 use crate::db::Db;
-use crate::device::DeviceInfo;
+use crate::device::{BufferPool, DeviceInfo};
 use crate::durability::{Durability, SyncWindow};
 use crate::engine::{Background, Engine, Medium};
 use crate::error::{Error, Result};
@@ -119,7 +119,6 @@ impl Shape {
         let options = Options::new()
             .extent_bytes(self.extent_pages * page)
             .large_min(self.large_min)
-            .buffer_bytes(1 << 20)
             .create_new(false)
             .sync_window(SyncWindow { bytes: 20_000, time: Duration::ZERO });
         let options = if self.fixed {
@@ -137,11 +136,15 @@ pub(crate) fn open(
     shape: Shape,
     background: Background,
 ) -> Result<Arc<Engine>> {
+    thread_local! {
+        static POOL: BufferPool = BufferPool::new(4 << 20);
+    }
     let pages = crate::device::Device::len_pages(device);
     let medium = Medium {
         device: Arc::new(device.clone()),
         info: DeviceInfo::simulated(false),
         len_bytes: pages * crate::format::ids::PAGE_BYTES as u64,
+        pool: POOL.with(BufferPool::clone),
     };
     Engine::open_on(medium, &shape.options(), background)
 }
@@ -196,7 +199,7 @@ pub(crate) fn random_ops(random: &mut Random, count: usize, keys: u64, longest: 
                 let changes = (0..1 + random.below(4))
                     .map(|_| {
                         let put = random.below(3) > 0;
-                        (random.below(keys) as u8, put.then(|| random.below(2000) as usize))
+                        (random.below(keys) as u8, put.then(|| random.below(900) as usize))
                     })
                     .collect();
                 Op::Batch(changes, durability(random))

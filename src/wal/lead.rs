@@ -34,6 +34,9 @@ impl Log {
         if let Err(error) = written {
             return self.poison(state, error);
         }
+        if state.fatal.is_some() {
+            return state;
+        }
         state.mark_written(sealed.number);
         self.written.store(state.written.0, Ordering::SeqCst);
         if state.barrier_is_due() {
@@ -62,8 +65,11 @@ impl Log {
         let result = self.volume.barrier();
         self.recorder.stop(Timed::PutFlush, begun);
         state = self.state.lock();
-        if let Err(error) = result {
-            return self.poison(state, error);
+        match result {
+            Ok(()) => {}
+            // Another barrier covered it, and the volume was closed since.
+            Err(Error::Closed) if state.durable >= cover => return state,
+            Err(error) => return self.poison(state, error),
         }
         // A barrier that met an error elsewhere proves nothing any more.
         if state.fatal.is_none() {

@@ -45,6 +45,10 @@ pub(crate) struct LogStart {
     /// Sealed extents that have no footer yet.
     pub(crate) footers: VecDeque<Tail>,
     pub(crate) generation: Generation,
+    /// Whether no epoch was begun, for want of space: nothing is ever written.
+    pub(crate) frozen: bool,
+    /// Whether only deletes are admitted until there is more space.
+    pub(crate) short_of_space: bool,
 }
 
 pub(crate) type Guard<'a> = MutexGuard<'a, State>;
@@ -101,6 +105,8 @@ impl Log {
             last_seal: sync::now(),
             flusher_asleep: false,
             upkeep_due: false,
+            frozen: start.frozen,
+            short_of_space: start.short_of_space,
             fatal: None,
             closing: false,
             idle_entries: Vec::new(),
@@ -137,6 +143,7 @@ impl Log {
     /// Commits `unit`; returns when it is as durable as `durability` says, with the answer to
     /// its conditional record (true where it has none).
     pub(crate) fn commit(&self, unit: &Unit<'_>, durability: Durability) -> Result<bool> {
+        let _guard = PanicGuard(self);
         let begun = self.recorder.start();
         let weak = durability != Durability::Synced;
         let mut state = self.admit(unit, weak)?;
@@ -187,7 +194,12 @@ impl Log {
             state.check_open()?;
             if weak && self.window_is_full(&state, unit) {
                 let upto = state.last_numbered();
-                state = self.flush(state, upto)?;
+                state = if state.durable < upto {
+                    self.flush(state, upto)?
+                } else {
+                    // All of it is durable; whoever made it so is about to say it.
+                    self.wait_for_room(state)
+                };
                 continue;
             }
             state = match &state.open {
@@ -197,6 +209,8 @@ impl Log {
                     }
                     if batch.led { self.wait_for_room(state) } else { self.lead(state) }
                 }
+                None if unit.needs_space() && state.short_of_space => self.find_space(state)?,
+                None if state.tail.names_none() => self.name_successor(state)?,
                 None if state.tail.fits(demand_of(unit)) => {
                     self.open_batch(&mut state, unit)?;
                     state
@@ -204,6 +218,34 @@ impl Log {
                 None => self.rotate(state, unit.needs_space())?,
             };
         }
+    }
+
+    /// Admits puts again if there is space for more than deletes by now.
+    fn find_space<'a>(&'a self, state: Guard<'a>) -> Result<Guard<'a>> {
+        let mut state = self.reserve_spare(state, true)?;
+        state.short_of_space = false;
+        Ok(state)
+    }
+
+    /// Finds the extent that the next page will name as the one where the log goes on.
+    fn name_successor<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>> {
+        if let Some(spare) = state.spare.take() {
+            state.tail.successor = spare;
+            state.tail.naming = None;
+            return Ok(state);
+        }
+        self.reserve_spare(state, false)
+    }
+
+    /// Has `spare` filled, for the caller to look again.
+    fn reserve_spare<'a>(&'a self, state: Guard<'a>, for_puts: bool) -> Result<Guard<'a>> {
+        drop(state);
+        let reserved = self.host.reserve_extent(for_puts);
+        let mut state = self.state.lock();
+        if let Ok(extent) = reserved {
+            self.keep_spare(&mut state, extent);
+        }
+        self.or_poison(state, reserved.map(drop))
     }
 
     fn window_is_full(&self, state: &State, unit: &Unit<'_>) -> bool {
@@ -246,13 +288,7 @@ impl Log {
             return self.flush(state, naming);
         }
         let Some(spare) = state.spare.take() else {
-            drop(state);
-            let reserved = self.host.reserve_extent(for_puts);
-            state = self.state.lock();
-            if let Ok(extent) = reserved {
-                self.keep_spare(&mut state, extent);
-            }
-            return self.or_poison(state, reserved.map(drop));
+            return self.reserve_spare(state, for_puts);
         };
         let incarnation = self.host.open_log_extent(successor);
         let next = state.tail.rotated(incarnation, spare);
@@ -279,7 +315,7 @@ impl Log {
     ) -> Result<Guard<'a>> {
         match result {
             Ok(()) => Ok(state),
-            Err(error @ Error::Io { .. }) => {
+            Err(error) if error.is_device_failure() => {
                 let state = self.poison(state, error);
                 state.check_alive()?;
                 Ok(state)
@@ -323,6 +359,7 @@ impl Log {
 
     /// Makes everything that was acknowledged durable.
     pub(crate) fn sync(&self) -> Result<()> {
+        let _guard = PanicGuard(self);
         let state = self.state.lock();
         state.check_open()?;
         let upto = state.last_numbered();
@@ -331,6 +368,7 @@ impl Log {
 
     /// Makes durable what a weaker mode has shown; nothing to do where none is in use.
     pub(crate) fn sync_weak(&self) -> Result<()> {
+        let _guard = PanicGuard(self);
         let state = self.state.lock();
         if state.weak_bytes == 0 {
             return Ok(());
@@ -366,6 +404,18 @@ impl Log {
 
     pub(super) fn buffer(&self, pages: usize) -> Result<AlignedBuf> {
         self.pool.take(pages)
+    }
+}
+
+/// Poisons the log if its thread panics with work in hand, so that nobody waits for it. Made
+/// before the log's lock is taken, so that unwinding has released it.
+pub(super) struct PanicGuard<'a>(pub(super) &'a Log);
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.0.poison(self.0.state.lock(), Error::Panicked));
+        }
     }
 }
 

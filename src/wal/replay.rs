@@ -72,6 +72,7 @@ struct Unproven {
     sealed_extents: usize,
     log_extents: usize,
     batch: BatchNo,
+    pages: u64,
 }
 
 /// A pass over the log.
@@ -215,6 +216,7 @@ impl<'a, S: Sink> Replay<'a, S> {
             sealed_extents: self.out.footers.len(),
             log_extents: self.out.extents.len(),
             batch: first.batch,
+            pages: u64::from(first.count),
             entries: entries.clone(),
         });
         let tail = &mut self.out.tail;
@@ -298,7 +300,11 @@ impl<'a, S: Sink> Replay<'a, S> {
         let first = self.out.tail.first_page();
         let (head, entries) = FooterHead::decode(&stream)
             .ok_or(corrupt(first, "the footer of this extent makes no sense"))?;
-        if head.batch < self.out.tail.batch || header.durable < head.batch {
+        let proves = head.batch >= self.out.tail.batch && header.durable >= head.batch;
+        // A footer that one open could not read, the next one may: the log then went on in this
+        // extent, and not where the footer says.
+        if !proves || self.chained_from(head.chain, self.first_page_of(header.successor))?.is_none()
+        {
             return Ok(false);
         }
         self.prove(&header)?;
@@ -346,7 +352,11 @@ impl<'a, S: Sink> Replay<'a, S> {
 
     /// The header at `at`, if the page is valid and chains from the tail.
     fn chained(&mut self, at: PageNo) -> Result<Option<LogHeader>> {
-        let chain = self.out.tail.chain;
+        self.chained_from(self.out.tail.chain, at)
+    }
+
+    /// The header at `at`, if the page is valid and comes after one with checksum `chain`.
+    fn chained_from(&mut self, chain: u32, at: PageNo) -> Result<Option<LogHeader>> {
         let Some(page) = self.window.page(self.volume, at)? else { return Ok(None) };
         Ok(log_page::open(page, self.store, at).filter(|header| header.chain == chain))
     }
@@ -371,7 +381,11 @@ impl<'a, S: Sink> Replay<'a, S> {
     fn search_for_proof(&mut self) -> Result<()> {
         let missing = self.out.tail.batch.next();
         let break_at = self.break_page();
-        let torn = self.is_torn(break_at)?;
+        if self.out.proved >= missing {
+            return Err(corrupt(break_at, LATER_PROOF));
+        }
+        let torn =
+            self.is_torn(break_at)? || self.is_torn(self.first_page_of(self.out.tail.successor))?;
         let mut pages = 0;
         let mut seen = BTreeSet::from([self.out.tail.extent]);
         let mut regions = VecDeque::from([(self.out.tail.extent, self.out.tail.next)]);
@@ -382,9 +396,12 @@ impl<'a, S: Sink> Replay<'a, S> {
             for index in first..self.out.tail.extent_pages {
                 let at = self.first_page_of(extent).plus(u64::from(index));
                 let Some(header) = self.live_header(at)? else { continue };
-                if header.durable >= missing {
-                    return Err(corrupt(break_at, "a later page proves that the log goes on here"));
+                // Pages other than its header are written only when an epoch has begun for good.
+                let begun = header.epoch > self.out.tail.epoch && header.kind != PageKind::Epoch;
+                if header.durable >= missing || begun {
+                    return Err(corrupt(break_at, LATER_PROOF));
                 }
+                self.prove(&header)?;
                 let records = matches!(header.kind, PageKind::Batch | PageKind::Epoch);
                 pages += u64::from(records && header.batch >= missing);
                 if seen.insert(header.successor) {
@@ -408,12 +425,12 @@ impl<'a, S: Sink> Replay<'a, S> {
         }
     }
 
-    /// Whether a page holds part of what this epoch wrote there.
+    /// Whether a page holds neither zeros nor anything whole: its writing was cut short, or it
+    /// was damaged since.
     fn is_torn(&mut self, at: PageNo) -> Result<bool> {
-        let epoch = self.out.tail.epoch;
         let Some(page) = self.window.page(self.volume, at)? else { return Ok(false) };
-        let claimed = log_page::claimed_epoch(page, self.store, at);
-        Ok(claimed == Some(epoch) && log_page::open(page, self.store, at).is_none())
+        let whole = log_page::open(page, self.store, at).is_some();
+        Ok(!whole && page.iter().any(|&byte| byte != 0))
     }
 
     /// The header at `at`, if it is a valid page that the current epoch, or a later one, wrote.
@@ -440,7 +457,7 @@ impl<'a, S: Sink> Replay<'a, S> {
     }
 
     fn cut_before(&mut self, unproven: Unproven) {
-        let cut = 1 + self.unproven.len() as u64;
+        let pages = unproven.pages + self.unproven.iter().map(|later| later.pages).sum::<u64>();
         let mut later = self.out.footers.split_off(unproven.sealed_extents);
         let holder = later.pop_front().unwrap_or_else(|| self.out.tail.clone());
         let mut entries = holder.entries;
@@ -448,10 +465,12 @@ impl<'a, S: Sink> Replay<'a, S> {
         self.out.tail = Tail { entries, ..unproven.before };
         self.out.extents.truncate(unproven.log_extents);
         let page = self.out.tail.next_page();
-        self.out.dropped = Some(Dropped { page, batch: unproven.batch, pages: cut });
+        self.out.dropped = Some(Dropped { page, batch: unproven.batch, pages });
         self.unproven.clear();
     }
 }
+
+const LATER_PROOF: &str = "a later page proves that the log goes on here";
 
 /// The entries of batches after `covered`.
 fn entries_after(entries: &[u8], covered: BatchNo) -> Option<&[u8]> {

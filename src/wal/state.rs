@@ -79,6 +79,10 @@ pub(super) struct State {
     pub(super) last_seal: Instant,
     pub(super) flusher_asleep: bool,
     pub(super) upkeep_due: bool,
+    /// Nothing is ever written: recovery found no room to begin an epoch.
+    pub(super) frozen: bool,
+    /// Only deletes are admitted: little more than their reserve is left.
+    pub(super) short_of_space: bool,
     pub(super) fatal: Option<Arc<Error>>,
     pub(super) closing: bool,
     /// Vectors that held entries, for reuse.
@@ -96,7 +100,11 @@ impl State {
         if let Some(cause) = &self.fatal {
             return Err(Error::Poisoned { cause: Arc::clone(cause) });
         }
-        if self.closing { Err(Error::Closed) } else { Ok(()) }
+        match (self.closing, self.frozen) {
+            (true, _) => Err(Error::Closed),
+            (false, true) => Err(Error::Full { pinned_by: None }),
+            (false, false) => Ok(()),
+        }
     }
 
     /// Refuses to go on with work in hand on a poisoned log.
@@ -180,6 +188,9 @@ impl State {
     /// The highest batch that may be visible (L2): durable, or written where a weaker op waits
     /// for no more.
     fn visible(&self) -> BatchNo {
+        if self.fatal.is_some() {
+            return self.durable;
+        }
         self.flights
             .iter()
             .take_while(|flight| flight.number <= self.written)

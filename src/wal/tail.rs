@@ -59,6 +59,11 @@ impl Tail {
         }
     }
 
+    /// Whether there was no extent to name as successor.
+    pub(crate) fn names_none(&self) -> bool {
+        self.successor == self.extent
+    }
+
     /// Whether a footer stood in for this extent at replay.
     pub(crate) fn is_by_footer(&self) -> bool {
         self.next >= self.extent_pages

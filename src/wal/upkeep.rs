@@ -2,7 +2,7 @@
 //! and having the next extent ready. Each is a step that a thread calls, or a test.
 
 use super::batch::SealIdentity;
-use super::log::{Guard, Log};
+use super::log::{Guard, Log, PanicGuard};
 use super::state::State;
 use super::tail::Tail;
 use crate::device::Purpose;
@@ -20,7 +20,7 @@ impl Log {
     /// idle. Returns when to look again; `None` if not before something is written.
     pub(crate) fn flush_step(&self) -> Option<Duration> {
         let mut state = self.state.lock();
-        if state.fatal.is_some() || state.closing {
+        if state.fatal.is_some() || state.closing || state.frozen {
             return None;
         }
         if let Some(since) = state.oldest_weak() {
@@ -51,6 +51,7 @@ impl Log {
 
     /// Runs [`flush_step`](Self::flush_step) as things become due, until the log closes.
     pub(crate) fn run_flusher(&self) {
+        let _guard = PanicGuard(self);
         loop {
             let due = self.flush_step();
             let mut state = self.state.lock();
@@ -72,7 +73,8 @@ impl Log {
 
     /// Whether something came after the last look of the flusher.
     fn has_news(&self, state: &State) -> bool {
-        state.open.is_some() || !state.flights.is_empty() || !state.tail.evidenced
+        !state.frozen
+            && (state.open.is_some() || !state.flights.is_empty() || !state.tail.evidenced)
     }
 
     /// Rouses the flusher where it sleeps without a limit, or has to act at once.
@@ -89,7 +91,8 @@ impl Log {
     fn write_evidence<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
         let mut page = match self.buffer(1) {
             Ok(page) => page,
-            Err(error) => return self.poison(state, error),
+            // Evidence can wait for memory.
+            Err(_) => return state,
         };
         let identity = SealIdentity {
             store: self.config.store,
@@ -104,7 +107,7 @@ impl Log {
         let written = self.volume.write(Purpose::Upkeep, header.page, &page);
         state = self.state.lock();
         state.evidence_in_flight = false;
-        state.tail.evidenced = true;
+        state.tail.evidenced |= state.tail.next_page() == header.page;
         self.turn.notify_all();
         match written {
             Ok(()) => state,
@@ -176,9 +179,10 @@ impl Log {
         let state = self.state.lock();
         state.check_alive()?;
         let successor = state.tail.successor;
+        let named = !state.tail.names_none();
         let short = state.spare.is_none();
         drop(state);
-        if !self.host.is_prepared(successor) {
+        if named && !self.host.is_prepared(successor) {
             let prepared = self.host.prepare(successor);
             let state = self.state.lock();
             drop(self.or_poison(state, prepared)?);
@@ -196,6 +200,7 @@ impl Log {
     /// Runs [`supply_step`](Self::supply_step) and [`footer_step`](Self::footer_step) as the tail
     /// moves on, until the log closes.
     pub(crate) fn run_upkeep(&self) {
+        let _guard = PanicGuard(self);
         loop {
             // A failure has poisoned the log; whoever writes next hears of it.
             let _ = self.supply_step();
@@ -218,8 +223,9 @@ impl Log {
 
     /// Refuses new writers, makes all that was accepted durable, and leaves evidence of it.
     pub(crate) fn close(&self) -> Result<()> {
+        let _guard = PanicGuard(self);
         let mut state = self.state.lock();
-        state.check_open()?;
+        state.check_alive()?;
         state.closing = true;
         self.flusher.notify_all();
         self.upkeep.notify_all();
@@ -228,7 +234,7 @@ impl Log {
         while state.evidence_in_flight {
             state = self.turn.wait(state);
         }
-        if !state.tail.evidenced {
+        if !state.tail.evidenced && !state.frozen {
             state = self.write_evidence(state);
         }
         drop(state);
