@@ -41,7 +41,7 @@ use std::path::Path;
 ///     let entry = entry?;
 ///     println!("{:?}: {} bytes", entry.key(), entry.value_len());
 /// }
-/// # Ok::<(), extentdb::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Db {

@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused or failed a transfer.
-    #[error("{op} of page {page} of {path} failed: {source}", path = path.display())]
+    #[error("{op} of {}{path} failed: {source}", page_prefix(*page), path = path.display())]
     Io {
         /// What was being done: `read`, `write`, `barrier`, `grow`, `open`, ...
         op: &'static str,
@@ -25,7 +25,11 @@ pub enum Error {
     },
     /// Bytes on the device are not what was written there. Restore the volume from a copy, or
     /// run `extentdb check` to see what else is damaged.
-    #[error("page {page} is corrupt: {what}{}", key_suffix(key))]
+    #[error(
+        "page {page} is corrupt: {what}{}; restore the volume from a copy, `extentdb check` shows \
+         what else is damaged",
+        key_suffix(key)
+    )]
     Corrupt {
         /// The first damaged page.
         page: u64,
@@ -44,7 +48,10 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// No space is left for puts. Delete something, raise `max_bytes`, or free the disk.
-    #[error("the volume is full{}", pinned_suffix(pinned_by))]
+    #[error(
+        "the volume is full{}; delete something, raise max_bytes, or free disk space",
+        pinned_suffix(pinned_by)
+    )]
     Full {
         /// What holds on to the space, where it is a snapshot or an iterator.
         pinned_by: Option<&'static str>,
@@ -153,6 +160,10 @@ impl Error {
     pub(crate) fn is_device_failure(&self) -> bool {
         matches!(self, Self::Io { op, .. } if *op != "allocate")
     }
+}
+
+fn page_prefix(page: u64) -> String {
+    if page == 0 { String::new() } else { format!("page {page} of ") }
 }
 
 fn key_suffix(key: &Option<Vec<u8>>) -> String {

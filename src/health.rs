@@ -9,9 +9,10 @@ use crate::sync::Arc;
 pub enum Health {
     /// Reads and writes work.
     Healthy,
-    /// The device failed: reads of durable data work, writes do not. Reopen the volume.
+    /// The device failed: reads of durable data work, writes do not. Reopen the volume. In a
+    /// forked child the cause is [`Error::Forked`], and nothing works.
     Poisoned(Arc<Error>),
-    /// The handle was closed, or is that of a forked child's parent.
+    /// The handle was closed.
     Closed,
 }
 

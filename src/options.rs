@@ -96,8 +96,8 @@ impl Options {
         Engine::open(path.as_ref(), self).map(Db::new)
     }
 
-    /// Bytes to which a volume in a file may grow. Default: what the volume was created with,
-    /// 16 TiB unless said otherwise.
+    /// Bytes to which a volume in a file may grow. Default: what it was last opened with, 16 TiB
+    /// for a new one.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
@@ -206,7 +206,8 @@ impl Options {
         if self.extent_bytes.is_some_and(|bytes| !sound(bytes)) {
             return Err(invalid("extent_bytes", "must be a power of two, 16 KiB to 1 GiB"));
         }
-        Ok(())
+        let max_bytes = self.new_max_bytes(self.volume_bytes);
+        self.new_extent_bytes(max_bytes).map(drop)
     }
 
     /// Bytes to which a new volume may grow, `fixed_len` where its length is given.

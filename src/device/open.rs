@@ -96,7 +96,18 @@ fn open_existing(path: &Path, meta: &Metadata) -> Result<Option<Found>> {
 fn still_of_kind(path: &Path, file: File, kind: Kind) -> Result<Option<Found>> {
     let meta = file.metadata().map_err(|cause| open_error(path, cause))?;
     let is_same = kind_of(path, meta.file_type())? == kind;
+    // Linux opens a read-only device for writing, and fails the writes.
+    if kind == Kind::BlockDevice && is_read_only(&meta) {
+        let source = Arc::new(io::Error::from(ErrorKind::ReadOnlyFilesystem));
+        return Err(Error::ReadOnly { path: Arc::new(path.to_owned()), source });
+    }
     Ok(is_same.then_some(Found { file, kind, created: false }))
+}
+
+fn is_read_only(device: &Metadata) -> bool {
+    let (major, minor) = (libc::major(device.rdev()), libc::minor(device.rdev()));
+    fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/ro"))
+        .is_ok_and(|ro| ro.trim() == "1")
 }
 
 fn create(path: &Path) -> Result<Option<Found>> {

@@ -11,13 +11,14 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-/// Size classes: 1, 2, 4 .. 256 pages.
-const CLASSES: usize = 9;
+/// Size classes: 1, 2, 4 .. 256 pages, and the largest.
+const CLASSES: usize = 10;
 
-/// Largest buffer that is reused; larger ones are mapped and unmapped each time.
-const MAX_POOLED_PAGES: usize = 1 << (CLASSES - 1);
+/// Largest buffer that is reused: a mebibyte, and the header of a large value of that size.
+/// Larger ones are mapped and unmapped each time.
+const MAX_POOLED_PAGES: usize = 256 + 8;
 
-/// Buffers are cut from mappings this large, since a process may have only 65,530 mappings.
+/// Buffers are cut from mappings about this large, since a process may have only 65,530 mappings.
 const SLAB_BYTES: usize = 2 << 20;
 
 /// Most free buffers of a class, so that the queues themselves stay small.
@@ -106,7 +107,7 @@ impl fmt::Debug for BufferPool {
 
 impl Class {
     fn new(class: usize, budget: usize) -> Self {
-        let bytes = PAGE_BYTES << class;
+        let bytes = PAGE_BYTES * (1 << class).min(MAX_POOLED_PAGES);
         // Room for one slab beyond the budget, as a fresh one is queued whatever the budget.
         let queued = (budget / bytes).min(MAX_QUEUED) + SLAB_BYTES / bytes;
         Self { free: ArrayQueue::new(queued), cutting: Mutex::new(()), bytes }
@@ -134,9 +135,10 @@ impl Shared {
 
     /// Cuts a fresh slab up, returns the first piece and queues the others.
     fn cut_slab(&self, class: usize) -> Result<Piece> {
-        let slab = Arc::new(Mapping::new(SLAB_BYTES)?);
         let bytes = self.classes[class].bytes;
-        for offset in (bytes..SLAB_BYTES).step_by(bytes) {
+        let slab_bytes = SLAB_BYTES / bytes * bytes;
+        let slab = Arc::new(Mapping::new(slab_bytes)?);
+        for offset in (bytes..slab_bytes).step_by(bytes) {
             self.retained.fetch_add(bytes, Ordering::Relaxed);
             self.queue(Piece::of(&slab, offset), class);
         }
@@ -222,7 +224,7 @@ mod tests {
     #[test]
     fn a_buffer_shows_exactly_its_pages() {
         let pool = BufferPool::new(64 << 20);
-        for pages in [0, 1, 2, 3, 5, 255, 256, 257, 1000] {
+        for pages in [0, 1, 2, 3, 5, 255, 256, 257, 264, 265, 1000] {
             let buf = pool.take(pages).unwrap();
             assert_eq!(buf.len(), pages * PAGE_BYTES);
             assert_eq!(buf.as_pages().len(), pages * PAGE_BYTES);
@@ -236,9 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn classes_are_powers_of_two() {
-        let classes = [0, 1, 2, 3, 4, 5, 128, 129, 256].map(class_of);
-        assert_eq!(classes, [0, 0, 1, 2, 2, 3, 7, 8, 8]);
+    fn classes_are_powers_of_two_and_the_largest() {
+        let classes = [0, 1, 2, 3, 4, 5, 128, 129, 256, 257, 264].map(class_of);
+        assert_eq!(classes, [0, 0, 1, 2, 2, 3, 7, 8, 8, 9, 9]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::extent::{LargeRun, Space};
 use crate::format::ids::PageNo;
 use crate::format::large::LargeShape;
 use crate::format::location::{Home, Location};
-use crate::format::record::{Entries, Entry, Expected, Record};
+use crate::format::record::{Entries, Entry, Expected, HEAD_BYTES, Record};
 use crate::index::{Edit, Index};
 
 /// Applies entries in order, all of them visible at once. Answers the conditional ones. `None`
@@ -44,7 +44,7 @@ fn apply_record(
             let holds = holds(edit, key, expected);
             if holds {
                 let pages = LargeShape { key_len: key.len(), value_len }.pages();
-                let run = LargeRun { pages, incarnation: pointer.incarnation };
+                let run = LargeRun { pages, incarnation: pointer.incarnation, live: true };
                 replace(edit, space, key, Location::large(pointer.page, value_len));
                 space.adopt_large(pointer.page, run).then_some(())?;
             }
@@ -53,7 +53,7 @@ fn apply_record(
         Record::Delete { key, expected } => {
             let holds = holds(edit, key, expected);
             if holds {
-                drop_large(space, edit.remove(key));
+                forget(space, key, edit.remove(key), 0);
             }
             Some(holds)
         }
@@ -70,13 +70,21 @@ fn holds(edit: &Edit<'_>, key: &[u8], expected: Option<Expected>) -> bool {
 }
 
 fn replace(edit: &mut Edit<'_>, space: &Space, key: &[u8], location: Location) {
-    drop_large(space, edit.insert(key, location));
+    forget(space, key, edit.insert(key, location), record_bytes(key, location));
 }
 
-fn drop_large(space: &Space, removed: Option<Location>) {
+/// Accounts for a location that the index held, and for `added` bytes that took its place.
+fn forget(space: &Space, key: &[u8], removed: Option<Location>, added: u64) {
+    let removed_bytes = removed.map_or(0, |location| record_bytes(key, location));
+    space.count_live(added, removed_bytes);
     if let Some(location) = removed
         && location.home() == Home::Large
     {
         space.drop_large(location.page());
     }
+}
+
+/// Bytes of a record without what only its writing needed.
+fn record_bytes(key: &[u8], location: Location) -> u64 {
+    (HEAD_BYTES + key.len()) as u64 + u64::from(location.value_len())
 }

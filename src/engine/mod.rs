@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     options: Options,
     device: DeviceInfo,
     report: OpenReport,
+    /// The superblock that was found, and the one that was last written.
+    opened_with: Superblock,
     superblock: Mutex<Superblock>,
     fork: ForkGuard,
     closed: AtomicBool,
@@ -135,14 +137,18 @@ impl Engine {
     }
 
     pub(crate) fn info(&self) -> Info {
-        let superblock = self.superblock.lock();
-        Info::new(self.device.clone(), &superblock, &self.options, self.core.volume.len_pages())
+        let len_pages = self.core.volume.len_pages();
+        Info::new(self.device.clone(), &self.opened_with, &self.options, len_pages)
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
+        if self.fork.is_child() {
+            return Metrics::default();
+        }
         let usage = self.core.space.usage();
         let mut metrics = self.recorder.snapshot().with_traffic(&self.core.volume.traffic);
         metrics.keys = self.len();
+        metrics.live_bytes = self.core.space.live_bytes();
         metrics.volume_bytes = bytes_of(self.core.volume.len_pages());
         metrics.max_bytes = bytes_of(self.core.space.max_pages());
         metrics.log_bytes = bytes_of(usage.log_pages);

@@ -67,7 +67,11 @@ impl Engine {
         let direct = medium.info.direct == DirectState::Active;
         let volume = Arc::new(Volume::new(Arc::clone(&medium.device), path, direct));
         let opened = Self::open_volume(&volume, &medium, options, background);
-        if opened.is_err() {
+        if let Err(error) = &opened {
+            if matches!(error, Error::Full { .. }) && medium.len_bytes == 0 {
+                // There is no room for the volume: what was begun of it would be in the way.
+                let _ = std::fs::remove_file(&medium.info.path);
+            }
             volume.close();
         }
         opened
@@ -87,6 +91,7 @@ impl Engine {
         let superblock = find_or_create(volume, medium, options, &pool, &mut report)?;
         report.timings.lock = begun.elapsed();
         let max_pages = growth_limit(&superblock, options, volume.len_pages());
+        let superblock = Superblock { max_pages, ..superblock };
         let core = Arc::new(Core {
             volume: Arc::clone(volume),
             store: superblock.store,
@@ -96,6 +101,12 @@ impl Engine {
             on_fatal: options.on_fatal.clone(),
         });
         let start = recover(&core, &superblock, options.on_progress.as_ref(), &mut report)?;
+        if let DirectState::Unavailable { why } = &medium.info.direct {
+            report.warnings.push(format!("transfers go through the page cache: {why}"));
+        }
+        if start.frozen {
+            report.warnings.push("no room is left to write anything: reads only".into());
+        }
         let recorder = Arc::new(Recorder::new());
         let config = LogConfig {
             store: superblock.store,
@@ -114,7 +125,8 @@ impl Engine {
             options: options.clone(),
             device: medium.info.clone(),
             report,
-            superblock: Mutex::new(Superblock { max_pages, ..superblock }),
+            superblock: Mutex::new(superblock.clone()),
+            opened_with: superblock,
             fork: ForkGuard::new(),
             closed: AtomicBool::new(false),
             threads: Mutex::new(Vec::new()),

@@ -87,7 +87,9 @@ impl Copy {
 
 fn choose(first: Copy, second: Copy) -> Result<Found> {
     match (first, second) {
-        (Copy::Newer(found), _) => Err(Error::NewerFormat { found, supported: FORMAT_VERSION }),
+        (Copy::Newer(found), _) | (_, Copy::Newer(found)) => {
+            Err(Error::NewerFormat { found, supported: FORMAT_VERSION })
+        }
         (Copy::Valid(first), Copy::Valid(second)) if first.creating => Ok(Found::Marked(second)),
         (Copy::Valid(first), Copy::Unreadable(error)) if first.creating => Err(error),
         (Copy::Valid(first), _) if first.creating => Ok(Found::Unfinished(first)),
@@ -97,7 +99,6 @@ fn choose(first: Copy, second: Copy) -> Result<Found> {
         }
         (Copy::Valid(first), _) => Ok(Found::Store(first, Some("the second superblock"))),
         (_, Copy::Valid(second)) => Ok(Found::Store(second, Some("the first superblock"))),
-        (_, Copy::Newer(found)) => Err(Error::NewerFormat { found, supported: FORMAT_VERSION }),
         (Copy::Unreadable(error), _) | (_, Copy::Unreadable(error)) => Err(error),
         (Copy::Zeros, _) => Ok(Found::Zeros),
         (Copy::Damaged, _) => Ok(Found::Foreign),

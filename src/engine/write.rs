@@ -18,6 +18,8 @@ use std::borrow::Cow;
 const MAX_KEY_BYTES: usize = 65_535;
 /// Values up to this part of an extent may travel in the log.
 const INLINE_FRACTION: usize = 8;
+/// Announcements that go with the record that needs them; more get batches of their own.
+const ANNOUNCED_ALONG: usize = 16;
 
 /// One change of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -50,13 +52,13 @@ impl Engine {
         let done = if self.travels_in_log(key.len(), value_len) {
             let value = read_whole(source, value_len)?;
             let record = Record::Put { key, value_len, expected };
-            self.commit(&[(record, &value)], durability)
+            self.commit(&[(record, &value)], durability)?
         } else {
-            self.put_large(key, value_len, source, expected, durability)
+            self.put_large(key, value_len, source, expected, durability)?
         };
-        self.recorder.count(Counter::Puts, 1);
         self.recorder.stop(Stage::Put, begun);
-        done
+        self.recorder.count(Counter::Puts, 1);
+        Ok(done)
     }
 
     /// Removes `key`, if `expected` holds. Whether it did.
@@ -68,12 +70,16 @@ impl Engine {
     ) -> Result<bool> {
         self.check_usable()?;
         check_key(key)?;
-        if expected.is_none() && self.core.index.get(key).is_none() {
+        let begun = self.recorder.start();
+        let done = if expected.is_none() && self.core.index.get(key).is_none() {
             // Absent already, and as durably as the caller asks once what it saw is.
-            return self.settle(durability).map(|()| true);
-        }
+            self.settle(durability).map(|()| true)?
+        } else {
+            self.commit(&[(Record::Delete { key, expected }, &[])], durability)?
+        };
+        self.recorder.stop(Stage::Put, begun);
         self.recorder.count(Counter::Deletes, 1);
-        self.commit(&[(Record::Delete { key, expected }, &[])], durability)
+        Ok(done)
     }
 
     /// Makes what this thread has just seen as durable as an answer in `durability` must be.
@@ -143,13 +149,19 @@ impl Engine {
             check_key(operation.key)?;
             check_value(operation.value.map_or(0, <[u8]>::len) as u64)?;
         }
+        let begun = self.recorder.start();
         let mut large = Vec::new();
         let result = self
             .write_large_values(operations, &mut large)
             .and_then(|()| self.commit_operations(operations, &large, durability));
         self.finish(&large, result.as_ref().err());
+        result?;
+        self.recorder.stop(Stage::Put, begun);
+        let puts = operations.iter().filter(|operation| operation.value.is_some()).count() as u64;
+        self.recorder.count(Counter::Puts, puts);
+        self.recorder.count(Counter::Deletes, operations.len() as u64 - puts);
         self.recorder.count(Counter::Batches, 1);
-        result
+        Ok(())
     }
 
     fn write_large_values(
@@ -181,7 +193,7 @@ impl Engine {
         large: &[Written],
         durability: Durability,
     ) -> Result<()> {
-        let mut items = announcements(large);
+        let mut items = self.announce(large, durability)?;
         items.extend(self.items(operations, large.iter().map(|written| written.pointer)));
         self.commit(&items, durability).map(drop)
     }
@@ -215,10 +227,11 @@ impl Engine {
         durability: Durability,
     ) -> Result<bool> {
         let large = [self.write_large(key, value_len, source)?];
-        let mut items = announcements(&large);
         let pointer = large[0].pointer;
-        items.push((Record::PutLarge { key, value_len, pointer, expected }, &[]));
-        let result = self.commit(&items, durability);
+        let result = self.announce(&large, durability).and_then(|mut items| {
+            items.push((Record::PutLarge { key, value_len, pointer, expected }, &[]));
+            self.commit(&items, durability)
+        });
         self.finish(&large, result.as_ref().err());
         result
     }
@@ -270,8 +283,24 @@ impl Engine {
     fn commit(&self, items: &[Item<'_>], durability: Durability) -> Result<bool> {
         let unit = Unit::new(items);
         self.log.check_size(&unit)?;
-        self.recorder.count(Counter::Records, items.len() as u64);
-        self.log.commit(&unit, durability)
+        let done = self.log.commit(&unit, durability)?;
+        let records = items.iter().filter(|(record, _)| !matches!(record, Record::Announce { .. }));
+        self.recorder.count(Counter::Records, records.count() as u64);
+        self.recorder.count(Counter::RecordBytes, unit.record_bytes());
+        Ok(done)
+    }
+
+    /// Logs that extents are large ones, ahead of the values in them where they are many: the
+    /// values' own batch need not hold it.
+    fn announce(&self, large: &[Written], durability: Durability) -> Result<Vec<Item<'static>>> {
+        let announcements = announcements(large);
+        if announcements.len() <= ANNOUNCED_ALONG {
+            return Ok(announcements);
+        }
+        for some in announcements.chunks(ANNOUNCED_ALONG) {
+            self.commit(some, durability)?;
+        }
+        Ok(Vec::new())
     }
 
     /// Whether a value of this length is logged beside its key.
@@ -283,7 +312,7 @@ impl Engine {
     }
 }
 
-fn announcements<'a>(large: &[Written]) -> Vec<Item<'a>> {
+fn announcements(large: &[Written]) -> Vec<Item<'static>> {
     let announced = large.iter().flat_map(|written| &written.allocation.announce);
     announced.map(|&(extent, state)| (Record::Announce { extent, state }, &[][..])).collect()
 }

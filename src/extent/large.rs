@@ -101,19 +101,23 @@ impl LargeWriter<'_> {
         blocks: &mut Vec<u32>,
     ) -> Result<()> {
         let start = allocation.page.plus(shape.header_pages());
-        let mut reader: &mut dyn Read = match source {
+        let mut slice: &[u8];
+        let reader: &mut dyn Read = match source {
             Source::Aligned(value) => {
                 blocks.extend(value.chunks(BLOCK_BYTES).map(crc32c::crc32c));
                 return self.volume.write(Purpose::Large, start, value.as_pages());
             }
-            Source::Slice(ref value) => &mut { *value },
+            Source::Slice(value) => {
+                slice = value;
+                &mut slice
+            }
             Source::Reader(reader) => reader,
         };
         let mut buf = self.pool.take(CHUNK_PAGES)?;
         let mut at = 0;
         while at < shape.value_len as usize {
             let len = buf.len().min(shape.value_len as usize - at);
-            fill(&mut reader, &mut buf[..len])?;
+            fill(reader, &mut buf[..len])?;
             let padded = len.next_multiple_of(PAGE_BYTES);
             buf[len..padded].fill(0);
             blocks.extend(buf[..len].chunks(BLOCK_BYTES).map(crc32c::crc32c));

@@ -8,7 +8,7 @@ use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
-use crate::sync::{Arc, Mutex, RwLock};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 use std::collections::BTreeMap;
 
 /// Free extents that puts leave for deletes and for the log to move on.
@@ -45,6 +45,8 @@ impl Extent {
 pub(crate) struct LargeRun {
     pub(crate) pages: u64,
     pub(crate) incarnation: Incarnation,
+    /// Whether the index refers to it.
+    pub(crate) live: bool,
 }
 
 /// Pages that were set aside for a large value.
@@ -61,7 +63,8 @@ pub(crate) struct Allocation {
 struct Table {
     extents: Vec<Extent>,
     runs: FreeRuns,
-    /// Large values that the index refers to, by first page.
+    /// Large values, by first page. Dead ones stay: a snapshot may refer to them, and their pages
+    /// are not used again before the next open.
     large: BTreeMap<u64, LargeRun>,
     epoch: Epoch,
     serial: u64,
@@ -74,6 +77,8 @@ pub(crate) struct Space {
     pool: BufferPool,
     extent_pages: u32,
     max_pages: u64,
+    /// Bytes of the records that the index refers to.
+    live_bytes: AtomicU64,
     table: RwLock<Table>,
     growing: Mutex<()>,
     preparing: Mutex<()>,
@@ -111,6 +116,7 @@ impl Space {
             pool,
             extent_pages,
             max_pages,
+            live_bytes: AtomicU64::new(0),
             table: RwLock::new(table),
             growing: Mutex::new(()),
             preparing: Mutex::new(()),
@@ -136,9 +142,20 @@ impl Space {
         table.extents.get(extent.0 as usize).map(|extent| extent.state.incarnation)
     }
 
-    /// The large value that starts at `page`, if the index refers to one.
+    /// The large value that starts at `page`, be it dead or live.
     pub(crate) fn large_at(&self, page: PageNo) -> Option<LargeRun> {
         self.table.read().large.get(&page.0).copied()
+    }
+
+    /// The index refers to a record of `added` bytes instead of one of `removed`.
+    pub(crate) fn count_live(&self, added: u64, removed: u64) {
+        // One number for both, as it wraps; only the one who applies changes it.
+        self.live_bytes.fetch_add(added.wrapping_sub(removed), Ordering::Relaxed);
+    }
+
+    /// Bytes of the records that the index refers to, heads included.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live_bytes.load(Ordering::Relaxed)
     }
 
     /// What holds how much.
@@ -379,7 +396,9 @@ impl Space {
 
     /// The index refers no more to the large value at `page`.
     pub(crate) fn drop_large(&self, page: PageNo) {
-        self.table.write().large.remove(&page.0);
+        if let Some(run) = self.table.write().large.get_mut(&page.0) {
+            run.live = false;
+        }
     }
 
     /// After replay: what nothing refers to is free. False if values overlap, or lie in the log.
@@ -437,6 +456,7 @@ impl Table {
     /// G5: pages of large extents that no value holds are free, and so are the extents in which
     /// none is left.
     fn derive_free(&mut self, extent_pages: u32) -> bool {
+        self.large.retain(|_, run| run.live);
         let mut used = vec![false; self.extents.len()];
         for (&start, run) in &self.large {
             for extent in extents_of(start, run.pages, extent_pages) {

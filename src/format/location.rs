@@ -26,7 +26,8 @@ impl Location {
     /// Bytes of an encoded location.
     pub(crate) const BYTES: usize = 12;
 
-    /// A record that starts `offset` bytes into the payload of log page `page`.
+    /// A record whose key starts `offset` bytes into the payload of log page `page`; its value
+    /// follows the key.
     #[must_use]
     pub(crate) fn log(page: PageNo, offset: u16, value_len: u32) -> Self {
         Self { page: page_bits(page), value_len, offset, home: Home::Log }

@@ -2,6 +2,8 @@
 //! every structure; a test holds the drawings against the constants here.
 
 mod bytes;
+#[cfg(test)]
+mod doc_test;
 pub(crate) mod extent_state;
 pub(crate) mod footer;
 pub(crate) mod ids;

@@ -259,6 +259,8 @@ impl<'a, S: Sink> Replay<'a, S> {
     /// stood in for the whole extent.
     fn enter_successor(&mut self) -> Result<Option<bool>> {
         let at = self.first_page_of(self.out.tail.successor);
+        // The footer may make this the only page that is read here.
+        self.window.page_alone(self.volume, at)?;
         let Some(header) = self.chained(at)? else { return Ok(None) };
         let tail = &self.out.tail;
         let follows = match header.kind {
@@ -301,10 +303,11 @@ impl<'a, S: Sink> Replay<'a, S> {
         let (head, entries) = FooterHead::decode(&stream)
             .ok_or(corrupt(first, "the footer of this extent makes no sense"))?;
         let proves = head.batch >= self.out.tail.batch && header.durable >= head.batch;
+        let successor = self.first_page_of(header.successor);
+        self.window.page_alone(self.volume, successor)?;
         // A footer that one open could not read, the next one may: the log then went on in this
         // extent, and not where the footer says.
-        if !proves || self.chained_from(head.chain, self.first_page_of(header.successor))?.is_none()
-        {
+        if !proves || self.chained_from(head.chain, successor)?.is_none() {
             return Ok(false);
         }
         self.prove(&header)?;
@@ -330,7 +333,7 @@ impl<'a, S: Sink> Replay<'a, S> {
         let incarnation = tail.incarnation;
         let room = tail.extent_pages - 1;
         let at = PageNo(end.0 - 1);
-        let page = self.window.page(self.volume, at).ok()??;
+        let page = self.window.page_alone(self.volume, at).ok()??;
         let last = log_page::open(page, self.store, at).filter(|header| {
             header.kind == PageKind::Footer
                 && header.incarnation == incarnation
@@ -338,6 +341,7 @@ impl<'a, S: Sink> Replay<'a, S> {
                 && header.count <= room
         })?;
         let mut stream = Vec::new();
+        self.window.forget();
         for index in 0..last.count {
             let at = PageNo(end.0 - u64::from(last.count - index));
             let page = self.window.page(self.volume, at).ok()??;
@@ -369,9 +373,9 @@ impl<'a, S: Sink> Replay<'a, S> {
     fn prove(&mut self, header: &LogHeader) -> Result<()> {
         self.out.proved = self.out.proved.max(header.durable);
         self.out.generation = self.out.generation.max(header.generation);
-        while let Some(unproven) =
-            self.unproven.pop_front_if(|unproven| unproven.batch <= self.out.proved)
-        {
+        let proved = self.out.proved;
+        let count = self.unproven.iter().take_while(|unproven| unproven.batch <= proved).count();
+        for unproven in self.unproven.drain(..count) {
             self.sink.accept(&unproven.entries)?;
         }
         Ok(())
@@ -506,22 +510,37 @@ impl Window {
         Ok(Self { buf, start: PageNo(0), count: 0, extent_pages: u64::from(extent_pages) })
     }
 
-    /// The bytes of a page; `None` where the volume has no such page.
+    /// The bytes of a page, and pages after it for later; `None` where the volume has no such
+    /// page.
     fn page(&mut self, volume: &Volume, at: PageNo) -> Result<Option<&[u8]>> {
+        let most = (self.buf.len() / PAGE_BYTES) as u64;
+        self.page_and(volume, at, most)
+    }
+
+    /// The bytes of a page after which nothing may be wanted.
+    fn page_alone(&mut self, volume: &Volume, at: PageNo) -> Result<Option<&[u8]>> {
+        self.page_and(volume, at, 1)
+    }
+
+    /// Reads the next page from the device, whatever was read.
+    fn forget(&mut self) {
+        self.count = 0;
+    }
+
+    fn page_and(&mut self, volume: &Volume, at: PageNo, most: u64) -> Result<Option<&[u8]>> {
         if at.0 >= volume.len_pages() {
             return Ok(None);
         }
         if at < self.start || at.0 >= self.start.0 + self.count {
-            self.fill(volume, at)?;
+            self.fill(volume, at, most)?;
         }
         let offset = (at.0 - self.start.0) as usize * PAGE_BYTES;
         Ok(Some(&self.buf[offset..offset + PAGE_BYTES]))
     }
 
-    fn fill(&mut self, volume: &Volume, at: PageNo) -> Result<()> {
+    fn fill(&mut self, volume: &Volume, at: PageNo, most: u64) -> Result<()> {
         let to_extent_end = self.extent_pages - at.0 % self.extent_pages;
-        let count = (self.buf.len() / PAGE_BYTES) as u64;
-        let count = count.min(to_extent_end).min(volume.len_pages() - at.0);
+        let count = most.min(to_extent_end).min(volume.len_pages() - at.0);
         self.count = 0;
         if volume.read(at, &mut self.buf[..count as usize * PAGE_BYTES]).is_ok() {
             (self.start, self.count) = (at, count);

@@ -33,6 +33,15 @@ impl<'a> Unit<'a> {
         self.log_len
     }
 
+    /// Bytes of its records, large values included.
+    pub(crate) fn record_bytes(&self) -> u64 {
+        let large = self.items.iter().map(|(record, _)| match *record {
+            Record::PutLarge { value_len, .. } => u64::from(value_len),
+            _ => 0,
+        });
+        self.log_len as u64 + large.sum::<u64>()
+    }
+
     /// Bytes of its entries in a footer.
     pub(super) fn entries_len(&self) -> usize {
         self.entries_len

@@ -1,0 +1,578 @@
+//! Holds `docs/format.md` against the code: its drawings and tables against the constants here
+//! and against what the encoders write, its hex dumps against a volume that the store wrote.
+//!
+//! Conventions in the document: under a heading that names a structure stand a drawing (a fence
+//! of kind `text`, eight columns a byte) and a table `| offset | bytes | field | ...`; under one
+//! that names an enumeration, a table `| value | name | ...`; a dump is a fence of kind
+//! `hex NAME`.
+
+use super::extent_state::{ExtentState, Role};
+use super::footer::{FooterHead, HEAD_BYTES as FOOTER_HEAD_BYTES};
+use super::ids::{
+    BatchNo, Epoch, ExtentNo, Generation, Incarnation, MAX_VOLUME_PAGES, PAGE_BYTES, PageNo,
+    StoreId,
+};
+use super::large::{self, BLOCK_BYTES, FIXED_BYTES, LargeIdentity, LargeShape};
+use super::location::{Home, Location};
+use super::log_page::{self, HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind};
+use super::record::{
+    self, ANNOUNCE_BYTES, BATCH_ENTRY_BYTES, EXPECTED_BYTES, Expected, LargePointer,
+    MAX_PREFIX_BYTES, PLACE_BYTES, POINTER_BYTES, RECORD_ALIGN, Record, encode_batch_entry,
+};
+use super::superblock::{self, Anchor, FORMAT_VERSION, MAGIC, MAX_SPARES, Superblock};
+use crate::db::Db;
+use std::fmt::Write;
+
+const DOC: &str = include_str!("../../docs/format.md");
+
+/// The name of bytes that are written as zeros.
+const ZEROS: &str = "zeros";
+
+/// A field as the document has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Documented {
+    at: usize,
+    len: usize,
+    name: String,
+}
+
+/// A field as the code has it: its name in the document, the constant with its offset where
+/// there is one, and the bytes that the sample has there.
+type Field<'a> = (&'a str, Option<usize>, Vec<u8>);
+
+/// What stands under `heading`, up to the next one.
+fn section(heading: &str) -> &'static str {
+    let line = format!("# {heading}\n");
+    let mut starts = DOC.match_indices(&line).map(|(at, _)| at + line.len());
+    let start = starts.next().unwrap_or_else(|| panic!("format.md has no heading {heading}"));
+    assert_eq!(starts.next(), None, "format.md has two headings {heading}");
+    let rest = &DOC[start..];
+    &rest[..rest.find("\n#").unwrap_or(rest.len())]
+}
+
+/// The text in the fence of this kind.
+fn fence<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("\n```{kind}\n"))?;
+    rest.split_once("```").map(|(body, _)| body)
+}
+
+/// The rows of the table under `heading` whose head begins with `head`.
+fn rows(heading: &str, head: &str) -> Vec<Vec<&'static str>> {
+    let lines = section(heading).lines().skip_while(|line| !line.starts_with(head)).skip(2);
+    let rows = lines.take_while(|line| line.starts_with('|'));
+    let rows: Vec<_> = rows.map(|row| row.split('|').skip(1).map(str::trim).collect()).collect();
+    assert!(!rows.is_empty(), "{heading} has a table {head}");
+    rows
+}
+
+/// The fields in the table under `heading`.
+fn table(heading: &str) -> Vec<Documented> {
+    rows(heading, "| offset | bytes | field |")
+        .into_iter()
+        .map(|row| Documented {
+            at: row[0].parse().unwrap(),
+            len: row[1].parse().unwrap(),
+            name: row[2].to_owned(),
+        })
+        .collect()
+}
+
+/// The fields in the drawing under `heading`.
+fn drawing(heading: &str) -> Vec<Documented> {
+    let body = fence(section(heading), "text").expect("a structure has a drawing");
+    let mut fields: Vec<Documented> = Vec::new();
+    for line in body.lines() {
+        let Some((offset, cells)) = line.split_once('|') else { continue };
+        let mut at: usize = offset.trim().parse().unwrap();
+        for cell in cells.trim_end().trim_end_matches('|').split('|') {
+            assert_eq!((cell.len() + 1) % 8, 0, "{heading}: eight columns a byte in {line}");
+            let end = at + cell.len().div_ceil(8);
+            match (cell.trim(), fields.last_mut()) {
+                ("...", Some(field)) => field.len = end - field.at,
+                (name, _) => {
+                    fields.push(Documented { at, len: end - at, name: name.to_owned() });
+                }
+            }
+            at = end;
+        }
+    }
+    fields
+}
+
+/// The values in the table under `heading`.
+fn values(heading: &str) -> Vec<(u64, &'static str)> {
+    let rows = rows(heading, "| value | name |");
+    rows.into_iter().map(|row| (row[0].parse().unwrap(), row[1])).collect()
+}
+
+/// Checks the structure under `heading`: drawn and listed alike, without gaps, of `size` bytes;
+/// each field where the code's constant says, and in `sample` with its bytes.
+fn check(heading: &str, size: usize, sample: &[u8], fields: &[Field<'_>]) {
+    let listed = table(heading);
+    assert_eq!(drawing(heading), listed, "{heading}: drawing and table agree");
+    let mut end = 0;
+    for field in &listed {
+        assert_eq!(field.at, end, "{heading}: no gap before {}", field.name);
+        end += field.len;
+    }
+    assert_eq!(end, size, "{heading}: size");
+    assert!(sample.len() >= size, "{heading}: the sample is whole");
+    let mut fields = fields.iter();
+    for Documented { at, len, name } in listed {
+        let bytes = &sample[at..at + len];
+        if name == ZEROS {
+            assert!(bytes.iter().all(|&byte| byte == 0), "{heading}: zeros at {at}");
+            continue;
+        }
+        let (expected, constant, value) = fields.next().expect("the document has no more fields");
+        assert_eq!(name, *expected, "{heading}: field at {at}");
+        assert_eq!(constant.unwrap_or(at), at, "{heading}: offset of {name}");
+        assert_eq!(value.len(), len, "{heading}: width of {name}");
+        assert_eq!(bytes, &value[..], "{heading}: bytes of {name}");
+    }
+    assert_eq!(fields.next(), None, "{heading}: the document has all fields");
+}
+
+fn u8s(value: u8) -> Vec<u8> {
+    vec![value]
+}
+
+fn u16s(value: u16) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+fn u32s(value: u32) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+fn u64s(value: u64) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+const STORE: StoreId = StoreId(0x0102_0304_0506_0708);
+const INCARNATION: Incarnation =
+    Incarnation { epoch: Epoch(0x1112_1314), serial: 0x2122_2324_2526_2728 };
+const POINTER: LargePointer = LargePointer {
+    page: PageNo(0x3132_3334),
+    checksum: 0x4142_4344,
+    incarnation: INCARNATION,
+    barriered: true,
+};
+const STATE: ExtentState = ExtentState { role: Role::Large, incarnation: INCARNATION };
+
+fn location() -> Location {
+    Location::log(PageNo(0x5152_5354), 0x0152, 0x6162_6364)
+}
+
+fn prefix_of(record: &Record<'_>) -> Vec<u8> {
+    let mut prefix = [0xff; MAX_PREFIX_BYTES];
+    let len = record.encode_prefix(&mut prefix);
+    prefix[..len].to_vec()
+}
+
+#[test]
+fn the_constants_are_documented() {
+    let documented = rows("Constants", "| name | value |");
+    let constants = [
+        ("format version", u64::from(FORMAT_VERSION)),
+        ("page bytes", PAGE_BYTES as u64),
+        ("log header bytes", HEADER_BYTES as u64),
+        ("payload bytes", PAYLOAD_BYTES as u64),
+        ("record alignment", RECORD_ALIGN as u64),
+        ("most prefix bytes", MAX_PREFIX_BYTES as u64),
+        ("block bytes", BLOCK_BYTES as u64),
+        ("most spares", MAX_SPARES as u64),
+        ("most volume pages", MAX_VOLUME_PAGES),
+    ];
+    assert_eq!(documented.len(), constants.len());
+    for (row, (name, value)) in documented.iter().zip(constants) {
+        assert_eq!((row[0], row[1].parse()), (name, Ok(value)));
+    }
+    assert!(DOC.contains(&format!("is 0x{:08X}.", crc32c::crc32c(b"123456789"))));
+}
+
+#[test]
+fn the_superblock_is_as_documented() {
+    let spares: Vec<_> = (0..MAX_SPARES as u32).map(|i| ExtentNo(0x7172_7300 + i)).collect();
+    let sample = Superblock {
+        store: STORE,
+        generation: Generation(0x8182_8384_8586_8788),
+        extent_pages: 0x0400_0000,
+        fixed: true,
+        creating: true,
+        max_pages: 0x0910_1112_1314_1516,
+        pages: 0x0120_2122_2324_2526,
+        anchor: Anchor {
+            page: PageNo(0xa1a2_a3a4_a5a6_a7a8),
+            chain: 0xb1b2_b3b4,
+            batch: BatchNo(0xc1c2_c3c4_c5c6_c7c8),
+            epoch: Epoch(0xd1d2_d3d4),
+        },
+        root: PageNo(0xe1e2_e3e4_e5e6_e7e8),
+        spares,
+    };
+    let mut page = vec![0xff; PAGE_BYTES];
+    sample.encode(&mut page);
+    let spares = sample.spares.iter().flat_map(|spare| u32s(spare.0)).collect();
+    use superblock as at;
+    let fields: [Field<'_>; 16] = [
+        ("checksum", Some(at::CHECKSUM_AT), u32s(crc32c::crc32c(&page[4..]))),
+        ("version", Some(at::VERSION_AT), u32s(FORMAT_VERSION)),
+        ("magic", Some(at::MAGIC_AT), MAGIC.to_vec()),
+        ("store", Some(at::STORE_AT), u64s(STORE.0)),
+        ("generation", Some(at::GENERATION_AT), u64s(sample.generation.0)),
+        ("extent pages", Some(at::EXTENT_PAGES_AT), u32s(sample.extent_pages)),
+        ("flags", Some(at::FLAGS_AT), u32s(3)),
+        ("max pages", Some(at::MAX_PAGES_AT), u64s(sample.max_pages)),
+        ("pages", Some(at::PAGES_AT), u64s(sample.pages)),
+        ("anchor page", Some(at::ANCHOR_PAGE_AT), u64s(sample.anchor.page.0)),
+        ("anchor batch", Some(at::ANCHOR_BATCH_AT), u64s(sample.anchor.batch.0)),
+        ("anchor chain", Some(at::ANCHOR_CHAIN_AT), u32s(sample.anchor.chain)),
+        ("anchor epoch", Some(at::ANCHOR_EPOCH_AT), u32s(sample.anchor.epoch.0)),
+        ("root", Some(at::ROOT_AT), u64s(sample.root.0)),
+        ("spare count", Some(at::SPARE_COUNT_AT), u32s(MAX_SPARES as u32)),
+        ("spares", Some(at::SPARES_AT), spares),
+    ];
+    check("Superblock", PAGE_BYTES, &page, &fields);
+    assert_eq!(Superblock::decode(&page), Ok(sample.clone()));
+
+    for (value, name) in values("Superblock flags") {
+        let (fixed, creating) = (name == "fixed", name == "creating");
+        Superblock { fixed, creating, ..sample.clone() }.encode(&mut page);
+        assert_eq!(u64::from(page[at::FLAGS_AT]), value, "{name}");
+    }
+    assert_eq!(values("Superblock flags").len(), 2);
+}
+
+#[test]
+fn the_log_page_header_is_as_documented() {
+    let header = LogHeader {
+        kind: PageKind::Footer,
+        used: 0x0f0e,
+        store: STORE,
+        epoch: Epoch(0x3132_3334),
+        chain: 0x4142_4344,
+        page: PageNo(0x5152_5354_5556_5758),
+        batch: BatchNo(0x6162_6364_6566_6768),
+        durable: BatchNo(0x7172_7374_7576_7778),
+        incarnation: INCARNATION,
+        successor: ExtentNo(0x8182_8384),
+        generation: Generation(0x9192_9394_9596_9798),
+        index: 0xa1a2_a3a4,
+        count: 0xb1b2_b3b4,
+    };
+    let mut page = vec![0xff; PAGE_BYTES];
+    log_page::seal(&mut page, &header);
+    use log_page as at;
+    let fields: [Field<'_>; 15] = [
+        ("checksum", Some(at::CHECKSUM_AT), u32s(crc32c::crc32c(&page[4..]))),
+        ("kind", Some(at::KIND_AT), u8s(header.kind as u8)),
+        ("used", Some(at::USED_AT), u16s(header.used)),
+        ("store", Some(at::STORE_AT), u64s(STORE.0)),
+        ("epoch", Some(at::EPOCH_AT), u32s(header.epoch.0)),
+        ("chain", Some(at::CHAIN_AT), u32s(header.chain)),
+        ("page", Some(at::PAGE_AT), u64s(header.page.0)),
+        ("batch", Some(at::BATCH_AT), u64s(header.batch.0)),
+        ("durable", Some(at::DURABLE_AT), u64s(header.durable.0)),
+        ("serial", Some(at::SERIAL_AT), u64s(INCARNATION.serial)),
+        ("incarnation epoch", Some(at::INCARNATION_EPOCH_AT), u32s(INCARNATION.epoch.0)),
+        ("successor", Some(at::SUCCESSOR_AT), u32s(header.successor.0)),
+        ("generation", Some(at::GENERATION_AT), u64s(header.generation.0)),
+        ("index", Some(at::INDEX_AT), u32s(header.index)),
+        ("count", Some(at::COUNT_AT), u32s(header.count)),
+    ];
+    check("Log page header", HEADER_BYTES, &page, &fields);
+    assert_eq!(log_page::open(&page, STORE, header.page), Some(header));
+
+    let kinds = [
+        (PageKind::Batch as u64, "batch"),
+        (PageKind::Epoch as u64, "epoch"),
+        (PageKind::Evidence as u64, "evidence"),
+        (PageKind::Footer as u64, "footer"),
+    ];
+    assert_eq!(values("Page kinds"), kinds);
+}
+
+#[test]
+fn the_record_and_its_parts_are_as_documented() {
+    let key = &[b'k'; 0x0203];
+    let expected = Some(Expected::At(location()));
+    let put = Record::PutLarge { key, value_len: 0xf1f2_f3f4, pointer: POINTER, expected };
+    let prefix = prefix_of(&put);
+    let fields: [Field<'_>; 4] = [
+        ("op", Some(record::OP_AT), u8s(2)),
+        ("flags", Some(record::FLAGS_AT), u8s(3)),
+        ("key length", Some(record::KEY_LEN_AT), u16s(0x0203)),
+        ("value length", Some(record::VALUE_LEN_AT), u32s(0xf1f2_f3f4)),
+    ];
+    check("Record head", record::HEAD_BYTES, &prefix, &fields);
+
+    let pointer = &prefix[record::HEAD_BYTES..];
+    let fields: [Field<'_>; 4] = [
+        ("page", None, u32s(POINTER.page.0 as u32)),
+        ("checksum", None, u32s(POINTER.checksum)),
+        ("serial", None, u64s(INCARNATION.serial)),
+        ("epoch", None, u32s(INCARNATION.epoch.0)),
+    ];
+    check("Large pointer", POINTER_BYTES, pointer, &fields);
+
+    let expectation = &pointer[POINTER_BYTES..];
+    let fields: [Field<'_>; 1] = [("location", None, location().encode().to_vec())];
+    check("Expectation", EXPECTED_BYTES, expectation, &fields);
+    assert_eq!(expectation.len(), EXPECTED_BYTES);
+    let absent = Record::Delete { key, expected: Some(Expected::Absent) };
+    assert_eq!(prefix_of(&absent)[record::HEAD_BYTES..], [0; EXPECTED_BYTES]);
+
+    let announce = prefix_of(&Record::Announce { extent: ExtentNo(0x0908_0706), state: STATE });
+    let fields: [Field<'_>; 2] =
+        [("extent", None, u32s(0x0908_0706)), ("state", None, STATE.encode().to_vec())];
+    check("Announcement", ANNOUNCE_BYTES, &announce[record::HEAD_BYTES..], &fields);
+    assert_eq!(announce.len(), record::HEAD_BYTES + ANNOUNCE_BYTES);
+}
+
+#[test]
+fn the_kinds_and_flags_of_records_are_as_documented() {
+    let key = b"key";
+    let pointer = LargePointer { barriered: false, ..POINTER };
+    let put = Record::Put { key, value_len: 1, expected: None };
+    let put_large = Record::PutLarge { key, value_len: 1, pointer, expected: None };
+    let mut batch = Vec::new();
+    encode_batch_entry(BatchNo(1), &mut batch);
+    let op = |record: &Record<'_>| u64::from(prefix_of(record)[record::OP_AT]);
+    let kinds = [
+        (op(&put), "put"),
+        (op(&put_large), "put large"),
+        (op(&Record::Delete { key, expected: None }), "delete"),
+        (op(&Record::Announce { extent: ExtentNo(1), state: STATE }), "announce"),
+        (u64::from(batch[record::OP_AT]), "batch"),
+    ];
+    assert_eq!(values("Record kinds"), kinds);
+
+    let conditional = Record::Put { key, value_len: 1, expected: Some(Expected::Absent) };
+    let barriered = Record::PutLarge { key, value_len: 1, pointer: POINTER, expected: None };
+    let flags = |record: &Record<'_>| u64::from(prefix_of(record)[record::FLAGS_AT]);
+    let documented = [(flags(&conditional), "conditional"), (flags(&barriered), "barriered")];
+    assert_eq!(values("Record flags"), documented);
+    assert_eq!((flags(&put), flags(&put_large)), (0, 0));
+}
+
+#[test]
+fn the_location_is_as_documented() {
+    let fields: [Field<'_>; 4] = [
+        ("page", None, u32s(0x5152_5354)),
+        ("value length", None, u32s(0x6162_6364)),
+        ("offset", None, u16s(0x0152)),
+        ("home", None, u8s(Home::Log as u8)),
+    ];
+    check("Location", Location::BYTES, &location().encode(), &fields);
+    assert_eq!(values("Homes"), [(Home::Log as u64, "log"), (Home::Large as u64, "large")]);
+}
+
+#[test]
+fn the_footer_is_as_documented() {
+    let head = FooterHead {
+        chain: 0x0102_0304,
+        epoch: Epoch(0x1112_1314),
+        batch: BatchNo(0x2122_2324_2526_2728),
+        entries_len: 0x3132_3334,
+    };
+    let fields: [Field<'_>; 4] = [
+        ("chain", None, u32s(head.chain)),
+        ("epoch", None, u32s(head.epoch.0)),
+        ("batch", None, u64s(head.batch.0)),
+        ("entries length", None, u32s(head.entries_len)),
+    ];
+    check("Footer head", FOOTER_HEAD_BYTES, &head.encode(), &fields);
+
+    let mut entry = Vec::new();
+    encode_batch_entry(BatchNo(0x4142_4344_4546_4748), &mut entry);
+    let fields: [Field<'_>; 2] = [
+        ("op", Some(record::OP_AT), u8s(5)),
+        ("batch", Some(record::HEAD_BYTES), u64s(0x4142_4344_4546_4748)),
+    ];
+    check("Batch entry", BATCH_ENTRY_BYTES, &entry, &fields);
+    assert_eq!(entry.len(), BATCH_ENTRY_BYTES);
+
+    let put = Record::Put { key: b"key", value_len: 1, expected: Some(Expected::Absent) };
+    entry.clear();
+    put.encode_entry(PageNo(0x5152_5354), 0x0152, &mut entry);
+    let place = record::HEAD_BYTES + EXPECTED_BYTES;
+    let fields: [Field<'_>; 2] = [("page", None, u32s(0x5152_5354)), ("offset", None, u32s(0x152))];
+    check("Place", PLACE_BYTES, &entry[place..], &fields);
+    assert_eq!(entry[..place], prefix_of(&put));
+    assert_eq!(&entry[place + PLACE_BYTES..], b"key");
+}
+
+#[test]
+fn the_large_header_is_as_documented() {
+    let key = &[b'k'; 0x0203];
+    let value_len = 0x0005_0607;
+    let identity = LargeIdentity {
+        store: STORE,
+        page: PageNo(0x9192_9394_9596_9798),
+        incarnation: INCARNATION,
+    };
+    let shape = LargeShape { key_len: key.len(), value_len };
+    let blocks: Vec<u32> = (0..shape.blocks() as u32).map(|i| 0xc1c2_c300 + i).collect();
+    let mut pages = vec![0xff; shape.header_pages() as usize * PAGE_BYTES];
+    let checksum = large::seal(&mut pages, identity, key, value_len, &blocks);
+    assert_eq!(checksum, crc32c::crc32c(&pages[4..]));
+    let fields: [Field<'_>; 8] = [
+        ("checksum", Some(large::CHECKSUM_AT), u32s(checksum)),
+        ("magic", Some(large::MAGIC_AT), b"XLRG".to_vec()),
+        ("store", Some(large::STORE_AT), u64s(STORE.0)),
+        ("page", Some(large::PAGE_AT), u64s(identity.page.0)),
+        ("serial", Some(large::SERIAL_AT), u64s(INCARNATION.serial)),
+        ("epoch", Some(large::EPOCH_AT), u32s(INCARNATION.epoch.0)),
+        ("key length", Some(large::KEY_LEN_AT), u16s(0x0203)),
+        ("value length", Some(large::VALUE_LEN_AT), u64s(u64::from(value_len))),
+    ];
+    check("Large header", FIXED_BYTES, &pages, &fields);
+
+    assert_eq!(pages[64..64 + 0x0203], key[..]);
+    let checksums_at = (64usize + 0x0203).next_multiple_of(4);
+    let checksums: Vec<u8> = blocks.iter().flat_map(|&block| u32s(block)).collect();
+    assert_eq!(blocks.len(), (value_len as usize).div_ceil(65_536));
+    assert_eq!(pages[checksums_at..checksums_at + checksums.len()], checksums);
+    assert!(pages[checksums_at + checksums.len()..].iter().all(|&byte| byte == 0));
+}
+
+#[test]
+fn the_extent_state_is_as_documented() {
+    let fields: [Field<'_>; 3] = [
+        ("role", None, u8s(Role::Large as u8)),
+        ("epoch", None, u32s(INCARNATION.epoch.0)),
+        ("serial", None, u64s(INCARNATION.serial)),
+    ];
+    check("Extent state", ExtentState::BYTES, &STATE.encode(), &fields);
+    let roles = [
+        (Role::Free as u64, "free"),
+        (Role::Log as u64, "log"),
+        (Role::Value as u64, "value"),
+        (Role::Large as u64, "large"),
+        (Role::Checkpoint as u64, "checkpoint"),
+        (Role::Super as u64, "super"),
+    ];
+    assert_eq!(values("Extent roles"), roles);
+}
+
+#[test]
+fn what_is_reserved_is_refused() {
+    for flag in [4, 8, 16, 32, 64, 128] {
+        let mut stream = prefix_of(&Record::Put { key: b"12345678", value_len: 0, expected: None });
+        stream.extend_from_slice(b"12345678");
+        assert!(record::decode_record(&stream, 0).is_some());
+        stream[record::FLAGS_AT] |= flag;
+        assert!(record::decode_record(&stream, 0).is_none(), "flag {flag}");
+    }
+    let mut encoded = location().encode();
+    encoded[10] = 3;
+    assert_eq!(Location::decode(&encoded), None);
+}
+
+/// The example of the document: a volume that began with a known marker, and one put.
+fn example_volume() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("example.vol");
+    let marker = Superblock {
+        store: StoreId(0x0123_4567_89ab_cdef),
+        generation: Generation(0),
+        extent_pages: 16,
+        fixed: false,
+        creating: true,
+        max_pages: 1024,
+        pages: 1,
+        anchor: Anchor { page: PageNo(0), chain: 0, batch: BatchNo(0), epoch: Epoch(0) },
+        root: PageNo(0),
+        spares: Vec::new(),
+    };
+    let mut page = vec![0; PAGE_BYTES];
+    marker.encode(&mut page);
+    std::fs::write(&path, page).unwrap();
+    let db = Db::open(&path).unwrap();
+    db.put("user:1", "Ada").unwrap();
+    db.close().unwrap();
+    std::fs::read(&path).unwrap()
+}
+
+/// As the document dumps bytes: offset, sixteen bytes, and what of them is text.
+fn dump(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for (i, line) in bytes.chunks(16).enumerate() {
+        let hex: Vec<_> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = |&byte: &u8| match byte {
+            b' '..=b'~' => char::from(byte),
+            _ => '.',
+        };
+        let text: String = line.iter().map(text).collect();
+        writeln!(out, "{:04x}  {:<47}  {text}", i * 16, hex.join(" ")).unwrap();
+    }
+    out
+}
+
+/// Checks the dump called `name` against `bytes`; whatever it leaves out must be zeros.
+fn check_dump(name: &str, bytes: &[u8], shown: usize) {
+    let documented = fence(DOC, &format!("hex {name}")).expect("the document has this dump");
+    let actual = dump(&bytes[..shown]);
+    assert_eq!(documented, actual, "format.md must have for {name}:\n{actual}");
+    assert!(bytes[shown..].iter().all(|&byte| byte == 0), "{name}: the rest is zeros");
+}
+
+#[test]
+fn the_example_volume_is_as_documented() {
+    let volume = example_volume();
+    let page = |number: usize| &volume[number * PAGE_BYTES..(number + 1) * PAGE_BYTES];
+    check_dump("superblock", page(0), 96);
+    check_dump("genesis", page(16), 80);
+    check_dump("put", page(18), 112);
+    check_dump("evidence", page(19), 80);
+    assert_eq!(volume.len(), 128 * PAGE_BYTES);
+    let second = Superblock::decode(page(15)).unwrap();
+    assert_eq!(second.generation, Generation(3));
+    assert_eq!(log_page::checksum(page(16)), second.anchor.chain);
+    assert_eq!(
+        log_page::open(page(17), second.store, PageNo(17)).map(|header| header.kind),
+        Some(PageKind::Epoch)
+    );
+
+    let at = Location::log(PageNo(18), 8, 3);
+    check_dump("location", &at.encode(), Location::BYTES);
+
+    let mut entries = Vec::new();
+    encode_batch_entry(BatchNo(1), &mut entries);
+    let put = Record::Put { key: b"user:1", value_len: 3, expected: None };
+    put.encode_entry(PageNo(18), 8, &mut entries);
+    let head = FooterHead {
+        chain: log_page::checksum(page(18)),
+        epoch: Epoch(2),
+        batch: BatchNo(1),
+        entries_len: entries.len() as u32,
+    };
+    let stream = [&head.encode()[..], &entries].concat();
+    check_dump("footer", &stream, stream.len());
+}
+
+#[test]
+fn the_example_of_a_large_value_is_as_documented() {
+    let identity = LargeIdentity {
+        store: StoreId(0x0123_4567_89ab_cdef),
+        page: PageNo(48),
+        incarnation: Incarnation { epoch: Epoch(2), serial: 2 },
+    };
+    let value = vec![b'a'; 70_000];
+    let value_len = value.len() as u32;
+    let blocks: Vec<u32> = value.chunks(BLOCK_BYTES).map(crc32c::crc32c).collect();
+    let shape = LargeShape { key_len: 5, value_len };
+    assert_eq!((shape.header_pages(), shape.data_pages()), (1, 18));
+    let mut header = vec![0; PAGE_BYTES];
+    let checksum = large::seal(&mut header, identity, b"photo", value_len, &blocks);
+    check_dump("large-header", &header, 80);
+
+    let (page, incarnation) = (identity.page, identity.incarnation);
+    let pointer = LargePointer { page, checksum, incarnation, barriered: false };
+    let record = Record::PutLarge { key: b"photo", value_len, pointer, expected: None };
+    let mut stream = prefix_of(&record);
+    stream.extend_from_slice(b"photo");
+    stream.resize(record.log_len(), 0);
+    check_dump("large-record", &stream, stream.len());
+}

@@ -1,0 +1,286 @@
+//! The command line.
+
+use crate::size;
+use clap::{Parser, Subcommand, ValueEnum};
+use extentdb::DirectIo;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Operator's tool and benchmark of the extentdb key-value store.
+///
+/// VOL is a volume: a regular file or a block device. Sizes take the suffixes K, M, G and T, or
+/// KiB, MiB, GiB and TiB. Exit codes: 0 done; 1 failed, absent, or not all was done; 2 damage
+/// found by `check`; 64 wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "extentdb", version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Store a value: VALUE, a file, or what stdin has
+    Put(PutArgs),
+    /// Write the value of a key to stdout or to a file
+    Get(GetArgs),
+    /// Remove keys and their values
+    Delete(DeleteArgs),
+    /// List keys in order, with the beginnings of their values
+    Scan(ScanArgs),
+    /// Show the device, what opening the volume found, and the space in use
+    Info(InfoArgs),
+    /// Read and verify everything; exit code 2 if the volume is damaged
+    Check(CheckArgs),
+    /// Store a directory tree: relative paths as keys, contents as values
+    Import(ImportArgs),
+    /// Write all values to a directory tree, with their keys as paths
+    Export(ExportArgs),
+    /// Measure a new volume beside the raw device
+    Bench(BenchArgs),
+}
+
+/// How a volume is opened.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct OpenArgs {
+    /// Whether to bypass the page cache
+    #[arg(long, value_enum, default_value_t = Direct::Preferred)]
+    pub(crate) direct: Direct,
+    /// Size to which the volume may grow
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) max_bytes: Option<u64>,
+}
+
+/// How a volume is opened or created.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct CreateArgs {
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+    /// Create the volume with all of this allocated, never to grow
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) volume_bytes: Option<u64>,
+    /// Insist on creating the volume; needed to create one on a block device
+    #[arg(long)]
+    pub(crate) create_new: bool,
+}
+
+/// Whether to bypass the page cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Direct {
+    /// Fail where it cannot be bypassed
+    Required,
+    /// Bypass it where that is possible
+    Preferred,
+    /// Use it
+    Off,
+}
+
+impl From<Direct> for DirectIo {
+    fn from(direct: Direct) -> Self {
+        match direct {
+            Direct::Required => Self::Required,
+            Direct::Preferred => Self::Preferred,
+            Direct::Off => Self::Off,
+        }
+    }
+}
+
+/// How keys are written on the command line.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct KeyArgs {
+    /// Keys are given escaped, as `scan` prints them: \n, \\, \x00, ...
+    #[arg(long, short)]
+    pub(crate) escaped: bool,
+}
+
+/// Arguments of `put`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PutArgs {
+    /// The volume; created if absent
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// The key
+    pub(crate) key: OsString,
+    /// The value; stdin if absent
+    pub(crate) value: Option<OsString>,
+    /// Store what this file holds
+    #[arg(long, value_name = "FILE", conflicts_with = "value")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) create: CreateArgs,
+}
+
+/// Arguments of `get`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GetArgs {
+    /// The volume
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// The key
+    pub(crate) key: OsString,
+    /// Write the value to this file, whole or not at all, instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+}
+
+/// Arguments of `delete`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeleteArgs {
+    /// The volume
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// The keys; those that have no value are passed over
+    #[arg(required = true, value_name = "KEY")]
+    pub(crate) delete: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+}
+
+/// Arguments of `scan`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScanArgs {
+    /// The volume
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// Only keys that start with this
+    #[arg(long)]
+    pub(crate) prefix: Option<OsString>,
+    /// Only keys from this on
+    #[arg(long, value_name = "KEY")]
+    pub(crate) from: Option<OsString>,
+    /// Only keys below this
+    #[arg(long, value_name = "KEY")]
+    pub(crate) to: Option<OsString>,
+    /// Highest key first
+    #[arg(long)]
+    pub(crate) reverse: bool,
+    /// Keys only, no values
+    #[arg(long = "keys")]
+    pub(crate) keys_only: bool,
+    /// Whole values rather than their first 64 bytes
+    #[arg(long, conflicts_with = "keys_only")]
+    pub(crate) full: bool,
+    /// At most this many
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+}
+
+/// Arguments of `info`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InfoArgs {
+    /// The volume
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The volume
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// The volume; created if absent
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// The directory
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Files that are read and stored at a time
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: u16,
+    #[command(flatten)]
+    pub(crate) create: CreateArgs,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The volume
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// The directory; created if absent
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// Values that are read and written at a time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: u16,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// A volume that does not exist yet; a file is removed afterwards
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// About 10 seconds rather than 90, and less space: enough to see that all is well
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Write the results as JSON to this file; - for stdout, instead of the table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Seconds that the store is measured for in each phase; the device takes as long again
+    #[arg(long, value_name = "N", value_parser = parse_seconds)]
+    pub(crate) seconds: Option<f64>,
+    /// Most that the volume may take [default: 3 GiB; 1 GiB with --quick]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) bytes: Option<u64>,
+    /// File for the raw measurements, created and removed; default: beside the volume, or in the
+    /// temporary directory where the volume is a block device
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scratch: Option<PathBuf>,
+    /// Leave the volume there
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) create: CreateArgs,
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("give 0.01 to 3600".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_defined() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_are_bounded() {
+        assert_eq!(parse_seconds("0.5"), Ok(0.5));
+        for text in ["0", "-1", "NaN", "inf", "4000", "x"] {
+            assert!(parse_seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! How much may be written: a store that is full measures nothing.
+
+use super::phase::Phase;
+use super::setup::Plan;
+use extentdb::{Info, Metrics};
+
+const PAGE: u64 = 4096;
+
+/// Space that is left for the slices of writing to come. A slice is one round of one phase.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// Bytes that the store may use once the phases of each value size are over.
+    limits: Vec<Share>,
+}
+
+/// The space and the slices of one value size.
+#[derive(Debug)]
+struct Share {
+    value_bytes: u64,
+    limit: u64,
+    slices: u64,
+}
+
+impl Budget {
+    /// Seven eighths of the volume, three eighths of that for the smaller of two value sizes:
+    /// lone small records take a page each, but there is time for few of those.
+    pub(super) fn new(plan: &Plan, phases: &[Phase], info: &Info) -> Self {
+        let usable = plan.volume_bytes.min(info.max_bytes) / 8 * 7;
+        let mut limits: Vec<Share> = Vec::new();
+        for phase in phases.iter().filter(|phase| phase.kind.writes()) {
+            let value_bytes = phase.value_bytes;
+            if limits.last().is_none_or(|share| share.value_bytes != value_bytes) {
+                limits.push(Share { value_bytes, limit: usable / 8 * 3, slices: 0 });
+            }
+            if let Some(share) = limits.last_mut() {
+                share.slices += u64::from(plan.rounds);
+            }
+        }
+        if let Some(last) = limits.last_mut() {
+            last.limit = usable;
+        }
+        Self { limits }
+    }
+
+    /// Operations that the next slice of writing such values may do.
+    pub(super) fn take(&mut self, value_bytes: u64, metrics: &Metrics) -> u64 {
+        let used = metrics.log_bytes + metrics.large_bytes;
+        let share = self.limits.iter_mut().find(|share| share.value_bytes == value_bytes);
+        share.map_or(0, |share| {
+            let bytes = share.limit.saturating_sub(used) / share.slices.max(1);
+            share.slices = share.slices.saturating_sub(1);
+            bytes / cost(value_bytes)
+        })
+    }
+}
+
+/// Most space that a put takes: the pages of a record that is alone in its batch, and for large
+/// values a quarter more, for the ends of extents that none fits.
+fn cost(value_bytes: u64) -> u64 {
+    let pages = (value_bytes + PAGE).div_ceil(PAGE) * PAGE;
+    if pages > 2 * PAGE { pages * 5 / 4 } else { PAGE }
+}

@@ -1,0 +1,137 @@
+//! Threads that do the same thing until time is up.
+
+use super::sample::Sample;
+use anyhow::{Error, Result};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+/// When to end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit {
+    /// After this.
+    pub(super) time: Duration,
+    /// After so many operations, of all threads together.
+    pub(super) ops: u64,
+}
+
+impl Limit {
+    /// No limit but time.
+    pub(super) fn time(time: Duration) -> Self {
+        Self { time, ops: u64::MAX }
+    }
+}
+
+/// Operations under way, shared by the threads.
+struct Run {
+    limit: Limit,
+    next: AtomicU64,
+    stopped: AtomicBool,
+    start: Barrier,
+}
+
+/// Runs `threads` threads. Each asks `worker` for what it is to do, and does it again and again,
+/// with numbers that count up from 0 over all of them, each at least once where `limit.ops` has
+/// room. Every number below the number of operations that the sample shows was done.
+pub(super) fn drive<W>(
+    threads: usize,
+    limit: Limit,
+    worker: impl Fn(usize) -> Result<W> + Sync,
+) -> Result<Sample>
+where
+    W: FnMut(u64) -> Result<()>,
+{
+    let run = Run {
+        limit,
+        next: AtomicU64::new(0),
+        stopped: AtomicBool::new(false),
+        start: Barrier::new(threads + 1),
+    };
+    let (run, worker) = (&run, &worker);
+    thread::scope(|scope| {
+        let spawn = |n| scope.spawn(move || run.thread(worker(n)));
+        let threads: Vec<_> = (0..threads).map(spawn).collect();
+        run.start.wait();
+        let begun = Instant::now();
+        let done: Vec<_> = threads.into_iter().map(ScopedJoinHandle::join).collect();
+        let elapsed = begun.elapsed();
+        let mut sample = Sample::new();
+        for thread in done {
+            sample.add(&thread.unwrap_or_else(|_| Err(Error::msg("a thread panicked")))?);
+        }
+        sample.took(elapsed);
+        Ok(sample)
+    })
+}
+
+impl Run {
+    fn thread<W: FnMut(u64) -> Result<()>>(&self, work: Result<W>) -> Result<Sample> {
+        self.start.wait();
+        let done = work.and_then(|work| self.repeat(work));
+        if done.is_err() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    fn repeat(&self, mut work: impl FnMut(u64) -> Result<()>) -> Result<Sample> {
+        let mut sample = Sample::new();
+        let deadline = Instant::now() + self.limit.time;
+        while !self.stopped.load(Ordering::Relaxed) {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.limit.ops {
+                break;
+            }
+            let begun = Instant::now();
+            work(number)?;
+            let ended = Instant::now();
+            sample.record(ended - begun, 1);
+            if ended >= deadline {
+                break;
+            }
+        }
+        Ok(sample)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[test]
+    fn every_number_is_done_once() {
+        let met = Mutex::new(Vec::new());
+        let limit = Limit { time: Duration::from_secs(60), ops: 1000 };
+        let sample = drive(4, limit, |_| {
+            Ok(|number| {
+                met.lock().unwrap().push(number);
+                Ok(())
+            })
+        })
+        .unwrap();
+        assert_eq!(sample.ops(), 1000);
+        let mut met = met.into_inner().unwrap();
+        met.sort_unstable();
+        assert!(met.into_iter().eq(0..1000));
+    }
+
+    #[test]
+    fn every_thread_works_even_without_time() {
+        let sample = drive(8, Limit::time(Duration::ZERO), |_| Ok(|_| Ok(()))).unwrap();
+        assert_eq!(sample.ops(), 8);
+    }
+
+    #[test]
+    fn a_failure_stops_all() {
+        let limit = Limit::time(Duration::from_secs(60));
+        let failed = drive(2, limit, |thread| {
+            Ok(move |_| if thread == 0 { Err(Error::msg("no")) } else { Ok(()) })
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "no");
+        let failed =
+            drive(2, limit, |_| -> Result<fn(u64) -> Result<()>> { Err(Error::msg("no")) });
+        assert!(failed.is_err());
+    }
+}

@@ -1,0 +1,106 @@
+//! The raw device: writes and reads of a file, without a store and without the page cache.
+
+use super::drive::{Limit, drive};
+use super::random::Random;
+use super::sample::Sample;
+use crate::progress::Progress;
+use anyhow::{Context, Result, ensure};
+use extentdb::AlignedBuf;
+use nix::fcntl::OFlag;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes that the scratch file is written with at a time.
+const CHUNK: usize = 1 << 20;
+
+/// A file that the raw measurements overwrite and read. Its name is gone as soon as it is open,
+/// so nothing of it outlives the process.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    file: File,
+    len: u64,
+    path: PathBuf,
+    direct: bool,
+    /// Where the next write goes, in writes.
+    next_write: AtomicU64,
+}
+
+impl Scratch {
+    /// Creates a file of `len` bytes at `path` and writes all of it, so that later writes find
+    /// their blocks allocated and written, and flush nothing else.
+    pub(super) fn create(path: &Path, len: u64, direct: bool, progress: &Progress) -> Result<Self> {
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true);
+        if direct {
+            options.custom_flags(OFlag::O_DIRECT.bits());
+        }
+        let file = options.open(path)?;
+        fs::remove_file(path)?;
+        fill(&file, len, progress)?;
+        let path = path.to_owned();
+        Ok(Self { file, len, path, direct, next_write: AtomicU64::new(0) })
+    }
+
+    /// Where it is, or was.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it bypasses the page cache.
+    pub(super) fn is_direct(&self) -> bool {
+        self.direct
+    }
+
+    /// Writes of `bytes` bytes, each followed by its own flush, by `threads` threads. They go
+    /// round the file in order, as a log does.
+    pub(super) fn writes(&self, bytes: u64, threads: usize, limit: Limit) -> Result<Sample> {
+        let slots = self.slots(bytes)?;
+        drive(threads, limit, |thread| {
+            let mut buf = AlignedBuf::new(bytes as usize)?;
+            Random::new(thread as u64).fill(&mut buf);
+            Ok(move |number: u64| {
+                buf[..8].copy_from_slice(&number.to_le_bytes());
+                let slot = self.next_write.fetch_add(1, Ordering::Relaxed) % slots;
+                self.file.write_all_at(&buf, slot * bytes).context("raw write")?;
+                self.file.sync_data().context("raw flush")
+            })
+        })
+    }
+
+    /// Reads of `bytes` bytes by `threads` threads, at the places that `order` lists.
+    pub(super) fn reads(
+        &self,
+        bytes: u64,
+        threads: usize,
+        order: &[u32],
+        limit: Limit,
+    ) -> Result<Sample> {
+        drive(threads, limit, |_| {
+            let mut buf = AlignedBuf::new(bytes as usize)?;
+            Ok(move |number: u64| {
+                let slot = order[(number % order.len() as u64) as usize];
+                self.file.read_exact_at(&mut buf, u64::from(slot) * bytes).context("raw read")
+            })
+        })
+    }
+
+    /// Places of `bytes` bytes in the file.
+    pub(super) fn slots(&self, bytes: u64) -> Result<u64> {
+        ensure!(self.len >= bytes, "the scratch file is too small");
+        Ok(self.len / bytes)
+    }
+}
+
+fn fill(file: &File, len: u64, progress: &Progress) -> Result<()> {
+    let mut chunk = AlignedBuf::new(CHUNK)?;
+    let mut random = Random::new(2);
+    for offset in (0..len).step_by(CHUNK) {
+        random.fill(&mut chunk);
+        let bytes = chunk.len().min((len - offset) as usize);
+        file.write_all_at(&chunk[..bytes], offset)?;
+        progress.advance(bytes as u64);
+    }
+    file.sync_all().context("cannot make it durable")
+}

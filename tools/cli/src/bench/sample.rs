@@ -1,0 +1,102 @@
+//! Latencies and rates.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::time::Duration;
+
+/// Significant decimal digits of a latency.
+const DIGITS: u8 = 3;
+
+/// What was measured: how long each operation took, and all of them together.
+#[derive(Debug, Clone)]
+pub(super) struct Sample {
+    latencies: Histogram<u64>,
+    elapsed: Duration,
+}
+
+impl Sample {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        let latencies = Histogram::new(DIGITS).expect("a histogram may have up to 5 digits");
+        Self { latencies, elapsed: Duration::ZERO }
+    }
+
+    /// `count` operations took `each`.
+    pub(super) fn record(&mut self, each: Duration, count: u64) {
+        let ns = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX).max(1);
+        self.latencies.record_n(ns, count).expect("the histogram grows as far as need be");
+    }
+
+    /// All of it took `elapsed`.
+    pub(super) fn took(&mut self, elapsed: Duration) {
+        self.elapsed += elapsed;
+    }
+
+    /// Adds another thread's operations, or another round.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.latencies.add(&other.latencies).expect("the histogram grows as far as need be");
+        self.elapsed += other.elapsed;
+    }
+
+    /// Operations measured.
+    pub(super) fn ops(&self) -> u64 {
+        self.latencies.len()
+    }
+
+    /// What it shows; each operation is of `bytes` bytes.
+    pub(super) fn summary(&self, bytes: u64) -> Summary {
+        let seconds = self.elapsed.as_secs_f64();
+        let ops_per_s = self.ops() as f64 / seconds.max(f64::MIN_POSITIVE);
+        Summary {
+            ops: self.ops(),
+            seconds,
+            ops_per_s,
+            mib_per_s: ops_per_s * bytes as f64 / f64::from(1 << 20),
+            p50_ns: self.latencies.value_at_quantile(0.5),
+            p99_ns: self.latencies.value_at_quantile(0.99),
+            p999_ns: self.latencies.value_at_quantile(0.999),
+            max_ns: self.latencies.max(),
+        }
+    }
+}
+
+/// What a sample shows.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Summary {
+    pub(super) ops: u64,
+    pub(super) seconds: f64,
+    pub(super) ops_per_s: f64,
+    pub(super) mib_per_s: f64,
+    pub(super) p50_ns: u64,
+    pub(super) p99_ns: u64,
+    pub(super) p999_ns: u64,
+    pub(super) max_ns: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_add_up() {
+        let mut first = Sample::new();
+        (1..=100).for_each(|us| first.record(Duration::from_micros(us), 1));
+        first.took(Duration::from_secs(1));
+        let mut second = first.clone();
+        second.add(&first);
+        let summary = second.summary(1 << 20);
+        assert_eq!((summary.ops, summary.seconds), (200, 2.0));
+        assert_eq!((summary.ops_per_s, summary.mib_per_s), (100.0, 100.0));
+        assert!(summary.p50_ns.abs_diff(50_000) < 100, "{summary:?}");
+        assert!(summary.max_ns.abs_diff(100_000) < 200, "{summary:?}");
+    }
+
+    #[test]
+    fn the_longest_waits_are_kept() {
+        let mut sample = Sample::new();
+        sample.record(Duration::from_secs(3600), 1);
+        sample.record(Duration::ZERO, 3);
+        let summary = sample.summary(1);
+        assert!(summary.max_ns >= 3_600_000_000_000 && summary.p50_ns == 1);
+    }
+}

@@ -1,0 +1,154 @@
+//! The store: what its phases do.
+
+use super::drive::{Limit, drive};
+use super::keys::{key, prefix};
+use super::random::{Bytes, Random};
+use super::sample::Sample;
+use anyhow::{Context, Result, ensure};
+use extentdb::Db;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Keys that are timed together where one takes too little time to be timed.
+const KEYS_AT_A_TIME: u64 = 256;
+/// The longest value, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// A store under measurement.
+#[derive(Debug)]
+pub(super) struct Store {
+    db: Db,
+    bytes: Bytes,
+    /// Keys that have been put, by length of their values.
+    keys: HashMap<u64, u64>,
+    /// Gives each slice a generator of its own.
+    slices: u64,
+}
+
+impl Store {
+    /// A store that is empty so far.
+    pub(super) fn new(db: Db) -> Self {
+        Self { db, bytes: Bytes::new(LONGEST), keys: HashMap::new(), slices: 0 }
+    }
+
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Keys that have values of `value_bytes` bytes.
+    pub(super) fn keys(&self, value_bytes: u64) -> u64 {
+        self.keys.get(&value_bytes).copied().unwrap_or(0)
+    }
+
+    /// Durable puts of new keys.
+    pub(super) fn puts(
+        &mut self,
+        value_bytes: u64,
+        threads: usize,
+        limit: Limit,
+    ) -> Result<Sample> {
+        let base = self.keys(value_bytes);
+        let sample = self.write(value_bytes, threads, limit, |_, number| base + number)?;
+        self.keys.insert(value_bytes, base + sample.ops());
+        Ok(sample)
+    }
+
+    /// Durable puts of random keys that have values already.
+    pub(super) fn overwrites(
+        &mut self,
+        value_bytes: u64,
+        threads: usize,
+        limit: Limit,
+    ) -> Result<Sample> {
+        let keys = self.keys(value_bytes);
+        self.write(value_bytes, threads, limit, |random, _| random.below(keys))
+    }
+
+    fn write(
+        &mut self,
+        value_bytes: u64,
+        threads: usize,
+        limit: Limit,
+        choose: impl Fn(&mut Random, u64) -> u64 + Sync,
+    ) -> Result<Sample> {
+        self.slices += 1;
+        let seed = self.slices << 32;
+        let (db, bytes, choose) = (&self.db, &self.bytes, &choose);
+        drive(threads, limit, |thread| {
+            let mut random = Random::new(seed | thread as u64);
+            Ok(move |number| {
+                let value = bytes.pick(&mut random, value_bytes as usize);
+                let number = choose(&mut random, number);
+                Ok(db.put(key(value_bytes, number), value)?)
+            })
+        })
+    }
+
+    /// Gets of the keys that `order` lists, each once.
+    pub(super) fn gets(
+        &self,
+        value_bytes: u64,
+        threads: usize,
+        order: &[u32],
+        limit: Limit,
+    ) -> Result<Sample> {
+        let limit = Limit { ops: limit.ops.min(order.len() as u64), ..limit };
+        drive(threads, limit, |_| {
+            Ok(|number| {
+                let number = order[number as usize];
+                let value = self.db.get(key(value_bytes, u64::from(number)))?;
+                let value = value.context("a key that was put is absent")?;
+                ensure!(value.len() as u64 == value_bytes, "a value has another length");
+                Ok(())
+            })
+        })
+    }
+
+    /// A scan in key order, with values; from the beginning again where it ends early.
+    pub(super) fn scan(&self, value_bytes: u64, limit: Limit) -> Result<Sample> {
+        let mut entries = self.db.prefix(prefix(value_bytes));
+        drive_here(limit, |sample| {
+            let begun = Instant::now();
+            let Some(entry) = entries.next() else {
+                entries = self.db.prefix(prefix(value_bytes));
+                return Ok(());
+            };
+            let value = entry?.value()?;
+            sample.record(begun.elapsed(), 1);
+            ensure!(value.len() as u64 == value_bytes, "a value has another length");
+            Ok(())
+        })
+    }
+
+    /// A scan in key order of the keys alone.
+    pub(super) fn scan_keys(&self, value_bytes: u64, limit: Limit) -> Result<Sample> {
+        let mut keys = self.db.prefix(prefix(value_bytes)).keys();
+        drive_here(limit, |sample| {
+            let begun = Instant::now();
+            let mut count = 0;
+            for key in keys.by_ref().take(KEYS_AT_A_TIME as usize) {
+                key?;
+                count += 1;
+            }
+            if count == 0 {
+                keys = self.db.prefix(prefix(value_bytes)).keys();
+            } else {
+                sample.record(begun.elapsed() / count as u32, count);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Does `step` on this thread until `limit`, at least once.
+fn drive_here(limit: Limit, mut step: impl FnMut(&mut Sample) -> Result<()>) -> Result<Sample> {
+    let mut sample = Sample::new();
+    let begun = Instant::now();
+    loop {
+        step(&mut sample)?;
+        if begun.elapsed() >= limit.time || sample.ops() >= limit.ops {
+            sample.took(begun.elapsed());
+            return Ok(sample);
+        }
+    }
+}
