@@ -9,7 +9,7 @@ use crate::extent::Space;
 use crate::format::ids::{BatchNo, Generation, PAGE_BYTES, PageNo};
 use crate::format::large::{LargeIdentity, LargeShape, open as open_large};
 use crate::format::record::Record;
-use crate::format::superblock::{FORMAT_VERSION, Superblock, SuperblockFault};
+use crate::format::superblock::{EXTENT_SHIFTS, FORMAT_VERSION, Superblock, SuperblockFault};
 use crate::index::Index;
 use crate::options::ProgressCallback;
 use crate::report::{DroppedTail, OpenProgress, OpenReport};
@@ -30,9 +30,6 @@ pub(super) enum Found {
     /// Something else.
     Foreign,
 }
-
-/// Extent sizes in pages, as powers of two: where the second superblock can be.
-const EXTENT_SHIFTS: std::ops::RangeInclusive<u32> = 2..=18;
 
 /// Looks at both superblocks; the valid one of the newest generation counts.
 pub(super) fn find_superblock(volume: &Volume, page: &mut AlignedBuf) -> Result<Found> {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! record = head, [large pointer], [expectation], key, value, padding to 8 bytes
-//! entry  = head, [large pointer], [expectation], page u32, offset u16, 0u16, key
+//! entry  = head, [large pointer], [expectation], page u32, offset u32, key
 //! ```
 
 use super::bytes::{get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};

@@ -7,12 +7,17 @@
 use super::bytes::{get_u32, get_u64, put_u32, put_u64};
 use super::ids::{BatchNo, Epoch, ExtentNo, Generation, PAGE_BYTES, PageNo, StoreId};
 
+use std::ops::RangeInclusive;
+
 /// First bytes after the checksum and the version.
 pub(crate) const MAGIC: [u8; 8] = *b"EXTENTDB";
 /// The format that this library writes, and the newest that it reads.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 /// Most spare extents that a superblock can list as prepared.
 pub(crate) const MAX_SPARES: usize = 16;
+
+/// Extent sizes in pages, as powers of two: 16 KiB to 1 GiB.
+pub(crate) const EXTENT_SHIFTS: RangeInclusive<u32> = 2..=18;
 
 pub(crate) const CHECKSUM_AT: usize = 0;
 pub(crate) const VERSION_AT: usize = 4;
@@ -143,7 +148,7 @@ impl Superblock {
         let spare_count = get_u32(page, SPARE_COUNT_AT) as usize;
         let sound = flags & !(FLAG_FIXED | FLAG_CREATING) == 0
             && extent_pages.is_power_of_two()
-            && extent_pages >= 4
+            && EXTENT_SHIFTS.contains(&extent_pages.ilog2())
             && spare_count <= MAX_SPARES;
         sound.then(|| Self {
             store: StoreId(get_u64(page, STORE_AT)),

@@ -233,7 +233,7 @@ impl<'a, S: Sink> Replay<'a, S> {
     /// The stream of the batch, the checksum of its last page, and that page's header.
     fn read_batch(&mut self, first: &LogHeader) -> Result<Option<(Vec<u8>, u32, LogHeader)>> {
         let tail = &self.out.tail;
-        if first.index != 0 || tail.next + first.count > tail.extent_pages {
+        if first.index != 0 || first.count > tail.extent_pages - tail.next {
             return Ok(None);
         }
         let mut stream = Vec::new();
