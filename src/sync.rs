@@ -4,7 +4,7 @@
 //! controlled scheduler can stand in for the operating system in tests.
 
 pub(crate) use std::sync::Arc;
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{self, PoisonError};
 pub(crate) use std::time::{Duration, Instant};
 
@@ -71,9 +71,46 @@ impl Condvar {
     }
 }
 
+/// A number that only grows, and threads that wait until it has. All of them are woken by one
+/// system call and take no lock on their way.
+#[derive(Debug)]
+pub(crate) struct Gate(AtomicU32);
+
+impl Gate {
+    pub(crate) const fn new(value: u32) -> Self {
+        Self(AtomicU32::new(value))
+    }
+
+    pub(crate) fn get(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Sets the number and wakes everyone.
+    pub(crate) fn open(&self, value: u32) {
+        self.0.store(value, Ordering::Release);
+        atomic_wait::wake_all(&self.0);
+    }
+
+    /// Waits until the number is at least `least`; returns it.
+    pub(crate) fn wait_for(&self, least: u32) -> u32 {
+        loop {
+            let value = self.get();
+            if value >= least {
+                return value;
+            }
+            atomic_wait::wait(&self.0, value);
+        }
+    }
+}
+
 /// Monotonic time.
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Lets other threads run first.
+pub(crate) fn yield_now() {
+    std::thread::yield_now();
 }
 
 /// Lets time pass on the calling thread.

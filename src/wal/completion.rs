@@ -1,71 +1,79 @@
 //! What the writers of a batch wait on.
 
 use crate::error::Error;
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, Gate, Mutex};
 
 /// How far a batch has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
 pub(super) enum Stage {
     /// Being filled or on its way.
-    Pending,
+    Pending = 0,
     /// It and every batch before it are written, and it is applied.
-    Written,
+    Written = 1,
     /// It is durable and applied.
-    Durable,
+    Durable = 2,
 }
 
-#[derive(Debug)]
+/// Where the gate of a batch stands that failed.
+const FAILED: u32 = 3;
+
+#[derive(Debug, Default)]
 struct Progress {
-    stage: Stage,
     outcomes: Arc<[bool]>,
     failure: Option<Error>,
 }
 
-/// Tells the writers of one batch when it reached their stage, and wakes no one else.
+/// Tells the writers of one batch when it reached their stage, and wakes no one else. They go on
+/// without taking a lock, so that those of a large batch do not queue up behind one another.
 #[derive(Debug)]
 pub(super) struct Completion {
+    reached: Gate,
+    /// Written before the gate moves.
     progress: Mutex<Progress>,
-    changed: Condvar,
 }
 
 impl Completion {
     pub(super) fn new() -> Self {
-        let progress = Progress { stage: Stage::Pending, outcomes: Arc::from([]), failure: None };
-        Self { progress: Mutex::new(progress), changed: Condvar::new() }
+        Self {
+            reached: Gate::new(Stage::Pending as u32),
+            progress: Mutex::new(Progress::default()),
+        }
     }
 
     /// The batch reached `stage`; `outcomes` has an answer for each conditional record.
     pub(super) fn reach(&self, stage: Stage, outcomes: &[bool]) {
         let mut progress = self.progress.lock();
-        if stage > progress.stage {
-            progress.stage = stage;
-            if progress.outcomes.len() < outcomes.len() {
-                progress.outcomes = Arc::from(outcomes);
-            }
-            drop(progress);
-            self.changed.notify_all();
+        // A failure is final, and so is what came before it.
+        if self.reached.get() >= stage as u32 {
+            return;
         }
+        if progress.outcomes.len() < outcomes.len() {
+            progress.outcomes = Arc::from(outcomes);
+        }
+        self.reached.open(stage as u32);
     }
 
     /// The batch will never reach a later stage.
     pub(super) fn fail(&self, error: Error) {
         let mut progress = self.progress.lock();
-        progress.failure.get_or_insert(error);
-        drop(progress);
-        self.changed.notify_all();
+        if self.reached.get() < Stage::Durable as u32 {
+            progress.failure = Some(error);
+            self.reached.open(FAILED);
+        }
+    }
+
+    /// Waits for `stage`.
+    pub(super) fn wait(&self, stage: Stage) -> Result<(), Error> {
+        if self.reached.wait_for(stage as u32) < FAILED {
+            return Ok(());
+        }
+        self.progress.lock().failure.clone().map_or(Ok(()), Err)
     }
 
     /// Waits for `stage`; returns the answers to the conditional records.
-    pub(super) fn wait(&self, stage: Stage) -> Result<Arc<[bool]>, Error> {
-        let mut progress = self.progress.lock();
-        loop {
-            if progress.stage >= stage {
-                return Ok(Arc::clone(&progress.outcomes));
-            }
-            if let Some(error) = &progress.failure {
-                return Err(error.clone());
-            }
-            progress = self.changed.wait(progress);
-        }
+    pub(super) fn outcomes(&self, stage: Stage) -> Result<Arc<[bool]>, Error> {
+        self.wait(stage)?;
+        Ok(Arc::clone(&self.progress.lock().outcomes))
     }
 }

@@ -14,6 +14,7 @@ impl Log {
     pub(super) fn lead<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
         let Some(batch) = state.open.as_mut() else { return state };
         batch.led = true;
+        state = self.let_others_join(state);
         while state.fatal.is_none() && !self.may_seal(&state) {
             state = self.turn.wait(state);
         }
@@ -45,6 +46,24 @@ impl Log {
         drop(state);
         self.settle(BatchNo(0));
         self.state.lock()
+    }
+
+    /// Where the last batch had several writers, they are being woken just now: gives them the
+    /// processor while they keep coming, so that the first of them does not go alone. A lone
+    /// writer is not delayed.
+    fn let_others_join<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+        let mut seen = 0;
+        while let Some(batch) = &state.open
+            && state.busy == 0
+            && seen < batch.stream_len()
+            && batch.stream_len() * 2 < state.last_stream_len
+        {
+            seen = batch.stream_len();
+            drop(state);
+            sync::yield_now();
+            state = self.state.lock();
+        }
+        state
     }
 
     /// Whether the open batch goes out now. A lone writer never waits; behind others, a batch

@@ -102,6 +102,7 @@ impl Log {
             spare: None,
             footers: start.footers,
             evidence_in_flight: false,
+            last_stream_len: 0,
             last_seal: sync::now(),
             flusher_asleep: false,
             upkeep_due: false,
@@ -170,21 +171,19 @@ impl Log {
         }
         self.wake_flusher(&mut state);
         self.recorder.stop(Timed::PutQueue, begun);
-        let outcomes = match durability {
+        let stage = match durability {
             Durability::Buffered => {
                 drop(state);
                 return self.apply_buffered(number, &done, answered.then_some(conditional));
             }
-            _ if leads => {
-                drop(self.lead(state));
-                done.wait(stage_of(durability))?
-            }
-            _ => {
-                drop(state);
-                done.wait(stage_of(durability))?
-            }
+            Durability::Written => Stage::Written,
+            Durability::Synced => Stage::Durable,
         };
-        Ok(if answered { outcomes[conditional] } else { true })
+        drop(if leads { self.lead(state) } else { state });
+        if !answered {
+            return done.wait(stage).map(|()| true);
+        }
+        done.outcomes(stage).map(|outcomes| outcomes[conditional])
     }
 
     /// Waits until the open batch takes `unit`. Nothing is numbered before that.
@@ -346,7 +345,7 @@ impl Log {
         }
         drop(state);
         drop(order);
-        done.wait(Stage::Durable).map(|outcomes| answer(&outcomes))
+        done.outcomes(Stage::Durable).map(|outcomes| answer(&outcomes))
     }
 
     /// A value that a read can see and that may not be on the device yet.
@@ -422,10 +421,3 @@ impl Drop for PanicGuard<'_> {
 /// Pages of a batch's buffer, unless one unit needs more: 1 MiB, the largest request that NVMe
 /// devices commonly take whole.
 const BATCH_PAGES: usize = 256;
-
-fn stage_of(durability: Durability) -> Stage {
-    match durability {
-        Durability::Synced => Stage::Durable,
-        Durability::Written | Durability::Buffered => Stage::Written,
-    }
-}

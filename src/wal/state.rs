@@ -75,6 +75,8 @@ pub(super) struct State {
     pub(super) footers: VecDeque<Tail>,
     /// Whether a page of evidence is on its way to where the next batch goes.
     pub(super) evidence_in_flight: bool,
+    /// Bytes of records in the last batch.
+    pub(super) last_stream_len: usize,
     /// When the last batch was sealed.
     pub(super) last_seal: Instant,
     pub(super) flusher_asleep: bool,
@@ -136,6 +138,7 @@ impl State {
         self.tail.evidenced = false;
         self.busy += 1;
         self.last_seal = now;
+        self.last_stream_len = batch.stream_len();
         let buf = Arc::new(batch.buf);
         let sealed = Sealed {
             number: batch.number,
