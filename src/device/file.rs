@@ -2,7 +2,7 @@
 
 use super::Device;
 use super::fork::ForkGuard;
-use super::lock::Registration;
+use super::lock::{self, Registration};
 use super::transfer::{read_whole, write_whole};
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::sync::{AtomicU64, Mutex, Ordering, RwLock};
@@ -34,8 +34,8 @@ pub(super) enum Kind {
     BlockDevice,
 }
 
-/// The open volume. Only closing the descriptor drops the lock: unlocking it in a forked child,
-/// which shares the open file description, would unlock it for the parent as well.
+/// The open volume. Dropping it closes the descriptor and does not unlock it: in a forked child,
+/// which shares the open file description, that would unlock it for the parent as well.
 #[derive(Debug)]
 struct Held {
     /// Dropped first, so that an opener in this process that meets the lock knows to wait.
@@ -140,8 +140,10 @@ impl Device for FileDevice {
         if self.born_in.is_child() {
             return;
         }
-        let held = self.held.write().take();
-        drop(held);
+        if let Some(held) = self.held.write().take() {
+            // A forked child may have the same open file description for as long as it lives.
+            lock::release(held.fd.as_fd());
+        }
     }
 }
 

@@ -90,6 +90,13 @@ fn try_flock(fd: BorrowedFd<'_>) -> nix::Result<()> {
     }
 }
 
+/// Unlocks what `fd` has open, for everyone who shares the open file description.
+pub(super) fn release(fd: BorrowedFd<'_>) {
+    // SAFETY: a system call on a descriptor that is open for the length of the borrow. It cannot
+    // fail on a descriptor that was locked; if it did, closing it would unlock it.
+    let _ = unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) };
+}
+
 fn lock_error(path: &Path, cause: Errno) -> Error {
     let path = Arc::new(path.to_owned());
     Error::Io { op: "lock", page: 0, path, source: Arc::new(cause.into()) }
@@ -265,6 +272,25 @@ mod tests {
         opened.expect("the parent's is untouched").close();
         drop(other);
         try_open(&path).expect("the parent's closing unlocks");
+    }
+
+    #[test]
+    fn a_child_that_lives_on_does_not_keep_the_volume_locked() {
+        let dir = temp_dir();
+        let path = dir.path().join("volume");
+        let device = open_file(&path, DirectIo::Preferred).device;
+        // SAFETY: the child makes one system call, and is killed.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: waits for the signal.
+            unsafe { libc::pause() };
+        }
+        device.close();
+        let reopened = try_open(&path);
+        // SAFETY: kills the child that was started here and not yet waited for.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+        assert_eq!(wait_for(child), -libc::SIGKILL);
+        reopened.expect("closing unlocks, whoever inherited the descriptor");
     }
 
     #[test]

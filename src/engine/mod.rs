@@ -1,6 +1,6 @@
 //! Where log, extents and index meet.
 //!
-//! Reading order: [`write`] a put on its way down, [`read`] a get on its way back, `apply` the
+//! Reading order: [`mod@write`] a put on its way down, [`read`] a get on its way back, `apply` the
 //! fold of the log that is the state, [`recovery`] the same fold at open, [`creation`] how a
 //! volume comes to be.
 

@@ -1,6 +1,6 @@
 //! The write-ahead log: group commit on the write side, replay on the read side.
 //!
-//! Reading order: [`unit`] what a call commits, [`batch`] where it goes, [`log`] who writes it,
+//! Reading order: [`mod@unit`] what a call commits, [`batch`] where it goes, [`log`] who writes it,
 //! [`lead`] how, [`state`] what the lock protects, [`upkeep`] what happens beside,
 //! [`replay`] how it is read back.
 
