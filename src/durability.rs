@@ -23,7 +23,7 @@ pub enum Durability {
 /// flush begins at the latest `time` after the oldest of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SyncWindow {
-    /// Log bytes. Default: 8 MiB.
+    /// Bytes of records, large values included; a single one may be larger. Default: 8 MiB.
     pub bytes: u64,
     /// Time until a flush begins. Default: 100 ms.
     pub time: Duration,

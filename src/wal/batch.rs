@@ -32,7 +32,7 @@ pub(super) struct Batch {
     pub(super) synced: bool,
     /// Whether a `Written` writer waits for it.
     pub(super) written: bool,
-    /// Stream bytes of records that were acked, or will be, before they are durable.
+    /// Bytes of records that were acked, or will be, before they are durable; large values count.
     pub(super) weak_bytes: u64,
     /// When the first of these came.
     pub(super) weak_since: Option<Instant>,

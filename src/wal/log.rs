@@ -158,7 +158,7 @@ impl Log {
         let answered = batch.conditionals > conditional;
         let number = batch.number;
         if weak {
-            batch.weak_bytes += unit.log_len() as u64;
+            batch.weak_bytes += unit.record_bytes();
             batch.weak_since.get_or_insert_with(sync::now);
         }
         batch.synced |= durability == Durability::Synced;
@@ -167,7 +167,7 @@ impl Log {
         batch.led |= leads;
         let done = Arc::clone(&batch.done);
         if weak {
-            state.weak_bytes += unit.log_len() as u64;
+            state.weak_bytes += unit.record_bytes();
         }
         self.wake_flusher(&mut state);
         self.recorder.stop(Timed::PutQueue, begun);
@@ -248,7 +248,7 @@ impl Log {
     }
 
     fn window_is_full(&self, state: &State, unit: &Unit<'_>) -> bool {
-        state.weak_bytes > 0 && state.weak_bytes + unit.log_len() as u64 > self.config.window.bytes
+        state.weak_bytes > 0 && state.weak_bytes + unit.record_bytes() > self.config.window.bytes
     }
 
     pub(super) fn wait_for_room<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {

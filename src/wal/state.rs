@@ -67,7 +67,7 @@ pub(super) struct State {
     pub(super) busy: usize,
     /// Writers that wait for room in the open batch.
     pub(super) waiting_for_room: usize,
-    /// Log bytes acknowledged, or soon to be, before they are durable.
+    /// Record bytes acknowledged, or soon to be, before they are durable.
     pub(super) weak_bytes: u64,
     /// The extent that will follow the successor.
     pub(super) spare: Option<ExtentNo>,
