@@ -197,7 +197,7 @@ fn the_superblock_is_as_documented() {
     let sample = Superblock {
         store: STORE,
         generation: Generation(0x8182_8384_8586_8788),
-        extent_pages: 0x0400_0000,
+        extent_pages: 0x0004_0000,
         fixed: true,
         creating: true,
         max_pages: 0x0910_1112_1314_1516,

@@ -12,3 +12,5 @@ pub(crate) mod location;
 pub(crate) mod log_page;
 pub(crate) mod record;
 pub(crate) mod superblock;
+#[cfg(test)]
+mod torn_test;

@@ -15,6 +15,7 @@ mod state;
 mod tail;
 mod unit;
 mod upkeep;
+mod window;
 
 pub(crate) use epoch::begin_epoch;
 pub(crate) use host::Host;

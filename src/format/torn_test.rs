@@ -1,0 +1,120 @@
+//! Every way in which a page can be torn: any subset of its sectors new, the others zeros, noise
+//! or an older valid page. What comes out is the old page, the new one, or decodes as neither.
+
+use super::ids::{BatchNo, Epoch, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
+use super::large::{self, LargeIdentity};
+use super::log_page::{self, LogHeader, PageKind};
+use super::superblock::{Anchor, Superblock};
+
+const SECTOR: usize = 512;
+const STORE: StoreId = StoreId(77);
+const AT: PageNo = PageNo(300);
+
+/// Holds every torn mixture of `old` and `new` against `decodes`.
+fn tear(name: &str, old: &[u8], new: &[u8], decodes: &dyn Fn(&[u8]) -> bool) {
+    assert!(decodes(new), "{name}: the new page is valid");
+    for mask in 1..u8::MAX {
+        let mut page = old.to_vec();
+        for sector in (0..8).filter(|sector| mask & (1 << sector) != 0) {
+            let range = sector * SECTOR..(sector + 1) * SECTOR;
+            page[range.clone()].copy_from_slice(&new[range]);
+        }
+        let whole = page == old || page == new;
+        assert!(whole || !decodes(&page), "{name}: mask {mask:08b} passes for a page");
+    }
+}
+
+/// Over zeros, over noise, and over an older page of the same kind.
+fn tear_over_all(name: &str, older: &[u8], new: &[u8], decodes: &dyn Fn(&[u8]) -> bool) {
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    })
+    .take(PAGE_BYTES)
+    .collect();
+    tear(name, &[0; PAGE_BYTES], new, decodes);
+    tear(name, &noise, new, decodes);
+    tear(name, older, new, decodes);
+}
+
+fn log_page(kind: PageKind, batch: u64, fill: u8, used: u16) -> Vec<u8> {
+    let mut page = vec![fill; PAGE_BYTES];
+    let header = LogHeader {
+        kind,
+        used,
+        store: STORE,
+        epoch: Epoch(3),
+        chain: fill.into(),
+        page: AT,
+        batch: BatchNo(batch),
+        durable: BatchNo(batch.saturating_sub(1)),
+        incarnation: Incarnation { epoch: Epoch(2), serial: batch },
+        successor: ExtentNo(9),
+        generation: Generation(4),
+        index: 0,
+        count: 1,
+    };
+    log_page::seal(&mut page, &header);
+    page
+}
+
+#[test]
+fn torn_log_pages_of_every_kind_are_invalid() {
+    let decodes = |page: &[u8]| log_page::open(page, STORE, AT).is_some();
+    for kind in [PageKind::Batch, PageKind::Epoch, PageKind::Evidence, PageKind::Footer] {
+        for used in [0, 1, 2000, log_page::PAYLOAD_BYTES as u16] {
+            let older = log_page(kind, 5, 0xaa, used);
+            let newer = log_page(kind, 6, 0x55, used);
+            tear_over_all(&format!("{kind:?} with {used} bytes"), &older, &newer, &decodes);
+            // The next batch overwrites a page of evidence.
+            let evidence = log_page(PageKind::Evidence, 0, 0, 0);
+            tear(&format!("{kind:?} over evidence"), &evidence, &newer, &decodes);
+        }
+    }
+}
+
+#[test]
+fn torn_superblocks_are_invalid() {
+    let superblock = |generation| {
+        let superblock = Superblock {
+            store: STORE,
+            generation: Generation(generation),
+            extent_pages: 2048,
+            fixed: false,
+            creating: generation == 0,
+            max_pages: 1 << 20,
+            pages: 1 << 14,
+            anchor: Anchor { page: AT, chain: 5, batch: BatchNo(6), epoch: Epoch(7) },
+            root: PageNo(0),
+            spares: vec![ExtentNo(3), ExtentNo(4)],
+        };
+        let mut page = vec![0; PAGE_BYTES];
+        superblock.encode(&mut page);
+        page
+    };
+    let decodes = |page: &[u8]| Superblock::decode(page).is_ok();
+    for generation in [0, 1, 2, 9] {
+        tear_over_all("superblock", &superblock(7), &superblock(generation), &decodes);
+    }
+}
+
+#[test]
+fn torn_headers_of_large_values_are_invalid() {
+    let identity = |serial| LargeIdentity {
+        store: STORE,
+        page: AT,
+        incarnation: Incarnation { epoch: Epoch(1), serial },
+    };
+    let key = vec![b'k'; 900];
+    let len = 900 * large::BLOCK_BYTES as u32 / 2;
+    let header = |serial, fill: u32| {
+        let mut page = vec![0; PAGE_BYTES];
+        large::seal(&mut page, identity(serial), &key, len, &vec![fill; 450]);
+        page
+    };
+    let decodes = |page: &[u8]| {
+        [1, 2].iter().any(|&serial| large::open(page, identity(serial), &key, len).is_some())
+    };
+    tear_over_all("large header", &header(1, 0xdead), &header(2, 0xbeef), &decodes);
+}
