@@ -27,12 +27,28 @@ pub struct WriteBatch {
 
 impl WriteBatch {
     /// A batch without changes.
+    ///
+    /// ```
+    /// let batch = extentdb::WriteBatch::new();
+    /// assert!(batch.is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a put. The bytes are copied; they are checked when the batch is written.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// let mut batch = extentdb::WriteBatch::new();
+    /// batch.put("k", "earlier");
+    /// batch.put("k", "later");
+    /// db.write(&batch)?;
+    /// assert_eq!(db.get("k")?.as_deref(), Some(&b"later"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "insert")]
     #[doc(alias = "set")]
     pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
@@ -42,6 +58,17 @@ impl WriteBatch {
     }
 
     /// Adds a delete.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "v")?;
+    /// let mut batch = extentdb::WriteBatch::new();
+    /// batch.delete("k");
+    /// db.write(&batch)?;
+    /// assert!(db.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "remove")]
     pub fn delete(&mut self, key: impl AsRef<[u8]>) {
         let key = self.keep(key.as_ref());
@@ -49,18 +76,39 @@ impl WriteBatch {
     }
 
     /// Number of changes.
+    ///
+    /// ```
+    /// let mut batch = extentdb::WriteBatch::new();
+    /// batch.put("a", "1");
+    /// batch.delete("a");
+    /// assert_eq!(batch.len(), 2);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.changes.len()
     }
 
     /// Whether there are no changes.
+    ///
+    /// ```
+    /// let mut batch = extentdb::WriteBatch::new();
+    /// assert!(batch.is_empty());
+    /// batch.delete("k");
+    /// assert!(!batch.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
     /// Removes all changes and keeps the memory.
+    ///
+    /// ```
+    /// let mut batch = extentdb::WriteBatch::new();
+    /// batch.put("k", "v");
+    /// batch.clear();
+    /// assert_eq!(batch.len(), 0);
+    /// ```
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.changes.clear();

@@ -3,6 +3,16 @@
 use crate::error::Error;
 
 /// Result of [`Db::check`](crate::Db::check).
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// db.put("k", "value")?;
+/// let report = db.check()?;
+/// assert_eq!((report.keys, report.value_bytes), (1, 5));
+/// assert!(report.is_clean() && report.warnings.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct CheckReport {
@@ -22,6 +32,17 @@ pub struct CheckReport {
 
 impl CheckReport {
     /// Whether nothing is damaged.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// let report = db.check()?;
+    /// for problem in &report.problems {
+    ///     eprintln!("{problem}");
+    /// }
+    /// assert!(report.is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()

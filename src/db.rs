@@ -50,6 +50,15 @@ pub struct Db {
 }
 
 /// Why [`Db::compare_and_swap`] did not swap: the value is another one.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// db.put("count", "1")?;
+/// let mismatch = db.compare_and_swap("count", None, Some(b"2"))?.unwrap_err();
+/// assert_eq!(mismatch.current.as_deref(), Some(&b"1"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CasMismatch {
@@ -73,6 +82,16 @@ impl Db {
     /// Opens the volume at `path` with default [`Options`], creating it as a file if nothing is
     /// there.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let db = extentdb::Db::open(&path)?;
+    /// db.put("k", "v")?;
+    /// db.close()?;
+    /// assert_eq!(extentdb::Db::open(&path)?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// `Locked` if it is open elsewhere, `NotAStore` if something else is there, `Corrupt` if
     /// acknowledged data is damaged, `NewerFormat`, `ReadOnly`, `Io`.
@@ -90,6 +109,7 @@ impl Db {
     ///     fast.put(i.to_be_bytes(), "value")?;
     /// }
     /// db.sync()?;
+    /// assert_eq!(db.len(), 1000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -98,12 +118,31 @@ impl Db {
     }
 
     /// How this handle's writes are acknowledged.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// use extentdb::Durability;
+    ///
+    /// assert_eq!(db.durability(), Durability::Synced);
+    /// assert_eq!(db.with_durability(Durability::Written).durability(), Durability::Written);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.durability
     }
 
     /// Stores `value` under `key`, replacing what was there.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "old")?;
+    /// db.put("k", "new")?;
+    /// assert_eq!(db.get("k")?.as_deref(), Some(&b"new"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// `EmptyKey`, `KeyTooLong`, `ValueTooLong`, `Full`: nothing happened. `Indeterminate`: the
@@ -143,6 +182,7 @@ impl Db {
     /// # let dir = tempfile::tempdir()?;
     /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
     /// db.put_reader("zeros", 100 << 20, std::io::repeat(0))?;
+    /// assert_eq!(db.value_len("zeros")?, Some(100 << 20));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -156,6 +196,16 @@ impl Db {
 
     /// Removes `key` and its value. Nothing happens if it has none.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "v")?;
+    /// db.delete("k")?;
+    /// db.delete("k")?;
+    /// assert_eq!(db.get("k")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`put`](Self::put).
     #[doc(alias = "remove")]
@@ -164,6 +214,18 @@ impl Db {
     }
 
     /// Applies all changes of `batch`, or none.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # db.put("draft", "text")?;
+    /// let mut batch = extentdb::WriteBatch::new();
+    /// batch.put("final", "text");
+    /// batch.delete("draft");
+    /// db.write(&batch)?;
+    /// assert!(db.contains_key("final")? && !db.contains_key("draft")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// `BatchTooLarge` if it does not fit a quarter of an extent; values that are too large for
@@ -215,6 +277,15 @@ impl Db {
 
     /// The value of `key`, verified against its checksum; one device read at most.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "v")?;
+    /// assert_eq!(db.get("k")?.as_deref(), Some(&b"v"[..]));
+    /// assert_eq!(db.get("other")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// `Corrupt` if the device does not return what was written, `Io` if it fails; never `None`
     /// for either.
@@ -223,6 +294,16 @@ impl Db {
     }
 
     /// The values of `keys`, in their order, all as of one moment.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # db.put("a", "1")?;
+    /// let values = db.multi_get(&["b", "a"]);
+    /// assert!(matches!(&values[0], Ok(None)));
+    /// assert!(matches!(&values[1], Ok(Some(value)) if value == "1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn multi_get<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Result<Option<Value>>> {
         match self.engine.locate_all(keys) {
             Ok(locations) => self.engine.fetch_all(keys, &locations),
@@ -232,6 +313,15 @@ impl Db {
 
     /// At most `len` bytes of the value of `key` from byte `offset` on; fewer where it ends
     /// before. A large value is read only in part.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "0123456789")?;
+    /// assert_eq!(db.get_range("k", 2, 3)?.as_deref(), Some(&b"234"[..]));
+    /// assert_eq!(db.get_range("k", 8, 100)?.as_deref(), Some(&b"89"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -244,6 +334,18 @@ impl Db {
 
     /// A reader over the value of `key` that holds no more than a mebibyte of it in memory.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # db.put("lines", "first\nsecond\n")?;
+    /// use std::io::{BufRead, BufReader};
+    ///
+    /// let reader = db.get_reader("lines")?.expect("was put");
+    /// let lines = BufReader::new(reader).lines().collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(lines, ["first", "second"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_reader(&self, key: impl AsRef<[u8]>) -> Result<Option<ValueReader>> {
@@ -254,6 +356,15 @@ impl Db {
 
     /// Whether `key` has a value. No device read.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "")?;
+    /// assert!(db.contains_key("k")?);
+    /// assert!(!db.contains_key("other")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// `Closed`, `Forked`.
     pub fn contains_key(&self, key: impl AsRef<[u8]>) -> Result<bool> {
@@ -261,6 +372,15 @@ impl Db {
     }
 
     /// Length in bytes of the value of `key`. No device read.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "value")?;
+    /// assert_eq!(db.value_len("k")?, Some(5));
+    /// assert_eq!(db.value_len("other")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// `Closed`, `Forked`.
@@ -270,18 +390,46 @@ impl Db {
     }
 
     /// Number of keys. Exact, and takes no time.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("a", "1")?;
+    /// db.put("a", "2")?;
+    /// assert_eq!(db.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         self.engine.len()
     }
 
     /// Whether there is no key.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// assert!(db.is_empty());
+    /// db.put("k", "v")?;
+    /// assert!(!db.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// All entries in key order, as of now.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("b", "2")?;
+    /// db.put("a", "1")?;
+    /// let keys = db.iter().keys().collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(keys, [b"a", b"b"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn iter(&self) -> Iter {
         self.range::<&[u8], _>(..)
@@ -302,6 +450,15 @@ impl Db {
     }
 
     /// The entries whose keys start with `prefix`, in order, as of now.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # for key in ["user:1", "user:2", "visit:1"] { db.put(key, key)?; }
+    /// let keys = db.prefix("user:").keys().collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(keys, [b"user:1", b"user:2"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter {
         Iter::with_prefix(&self.engine, self.engine.view(), prefix.as_ref())
     }
@@ -324,6 +481,16 @@ impl Db {
 
     /// Makes every acknowledged write durable, whatever its durability.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// let before = db.metrics().barriers;
+    /// db.with_durability(extentdb::Durability::Buffered).put("k", "v")?;
+    /// db.sync()?;
+    /// assert!(db.metrics().barriers > before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// `Poisoned` if the device fails, or failed before.
     pub fn sync(&self) -> Result<()> {
@@ -332,6 +499,16 @@ impl Db {
 
     /// Reads and verifies everything: superblocks, every page of the log, every value.
     ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "value")?;
+    /// let report = db.check()?;
+    /// assert!(report.is_clean(), "{:?}", report.problems);
+    /// assert_eq!(report.keys, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// `Closed`, `Forked`. What is damaged is in the report.
     pub fn check(&self) -> Result<CheckReport> {
@@ -339,18 +516,48 @@ impl Db {
     }
 
     /// Latencies, counters and space, as of now.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "v")?;
+    /// db.get("other")?;
+    /// let metrics = db.metrics();
+    /// assert_eq!((metrics.puts, metrics.gets, metrics.misses), (1, 1, 1));
+    /// println!("{metrics}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.engine.metrics()
     }
 
     /// The device, and how the store uses it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// let info = db.info();
+    /// assert_eq!(info.extent_bytes, 8 << 20);
+    /// println!("{info}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn info(&self) -> Info {
         self.engine.info()
     }
 
     /// Whether the handle still writes.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// assert!(db.health().is_healthy());
+    /// let other = db.clone();
+    /// db.close()?;
+    /// assert!(matches!(other.health(), extentdb::Health::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn health(&self) -> Health {
         match (self.engine.fatal(), self.engine.check_usable()) {
@@ -361,6 +568,16 @@ impl Db {
     }
 
     /// What opening the volume found.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let db = extentdb::Db::open(&path)?;
+    /// assert!(db.open_report().created);
+    /// db.close()?;
+    /// assert!(!extentdb::Db::open(&path)?.open_report().created);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn open_report(&self) -> &OpenReport {
         self.engine.report()
@@ -368,6 +585,16 @@ impl Db {
 
     /// Makes everything durable and releases the volume. Other clones, snapshots and iterators
     /// return `Closed` from then on.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "v")?;
+    /// let other = db.clone();
+    /// db.close()?;
+    /// assert!(matches!(other.get("k"), Err(extentdb::Error::Closed)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// `Closed` if it was closed before; `Poisoned` or `Io` if the device fails: the volume is

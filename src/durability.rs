@@ -3,6 +3,19 @@
 use std::time::Duration;
 
 /// What an acknowledged write survives.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// use extentdb::Durability;
+///
+/// db.put("order", "paid")?; // Durable when it returns.
+/// db.with_durability(Durability::Written).put("session", "open")?;
+/// db.with_durability(Durability::Buffered).put("views", "17")?;
+/// db.sync()?; // Now all three are.
+/// assert_eq!(db.durability(), Durability::Synced);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
 #[non_exhaustive]
 pub enum Durability {
@@ -21,6 +34,16 @@ pub enum Durability {
 ///
 /// A put in one of these modes waits while `bytes` are acknowledged and not yet durable, and a
 /// flush begins at the latest `time` after the oldest of them.
+///
+/// ```
+/// use extentdb::SyncWindow;
+/// use std::time::Duration;
+///
+/// let window = SyncWindow::default();
+/// assert_eq!((window.bytes, window.time), (8 << 20, Duration::from_millis(100)));
+/// let smaller = SyncWindow { bytes: 1 << 20, ..window };
+/// assert_eq!(smaller.time, window.time);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SyncWindow {
     /// Bytes of records, large values included; a single one may be larger. Default: 8 MiB.

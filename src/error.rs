@@ -5,9 +5,64 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Result of the store's operations.
+///
+/// ```
+/// fn shout(db: &extentdb::Db, key: &str) -> extentdb::Result<()> {
+///     let value = db.get(key)?.map(|value| value.to_ascii_uppercase());
+///     value.map_or(Ok(()), |value| db.put(key, value))
+/// }
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// db.put("k", "hey")?;
+/// shout(&db, "k")?;
+/// assert_eq!(db.get("k")?.as_deref(), Some(&b"HEY"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Every way an operation can fail. Cheap to clone: causes are shared.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data.vol");
+/// use extentdb::{Error, Options};
+///
+/// let options = Options::new().volume_bytes(1 << 20);
+/// let db = options.open(&path)?;
+/// match options.open(&path) {
+///     Err(Error::Locked { pid, .. }) => println!("process {pid:?} has it open"),
+///     other => panic!("two handles to one volume: {other:?}"),
+/// }
+/// match db.put("film", vec![0; 2 << 20]) {
+///     Err(Error::Full { pinned_by: Some(who) }) => println!("drop the {who} and try again"),
+///     Err(error @ Error::Full { .. }) => println!("{error}"),
+///     other => panic!("2 MiB in a volume of 1 MiB: {other:?}"),
+/// }
+/// assert!(db.health().is_healthy(), "what is refused does no harm");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data.vol");
+/// # let db = extentdb::Options::new().volume_bytes(1 << 20).open(&path)?;
+/// use extentdb::Error;
+///
+/// db.put("photo", [7; 100_000])?;
+/// // Someone writes over it.
+/// # let bytes = std::fs::read(&path)?;
+/// # let at = bytes.windows(100).position(|window| window == [7; 100]).expect("it is there");
+/// # let file = std::fs::File::options().write(true).open(&path)?;
+/// # std::os::unix::fs::FileExt::write_all_at(&file, b"other bytes", at as u64)?;
+/// match db.get("photo") {
+///     Err(Error::Corrupt { page, key: Some(key), .. }) => {
+///         println!("page {page} is damaged");
+///         assert_eq!(key, b"photo");
+///     }
+///     other => panic!("damage is an error, never absence: {other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -4,6 +4,18 @@ use crate::error::Error;
 use crate::sync::Arc;
 
 /// What [`Db::health`](crate::Db::health) says.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// use extentdb::Health;
+///
+/// match db.health() {
+///     Health::Poisoned(cause) => eprintln!("reopen the volume: {cause}"),
+///     health => assert!(health.is_healthy()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Health {
@@ -18,6 +30,13 @@ pub enum Health {
 
 impl Health {
     /// Whether reads and writes work.
+    ///
+    /// ```
+    /// use extentdb::Health;
+    ///
+    /// assert!(Health::Healthy.is_healthy());
+    /// assert!(!Health::Closed.is_healthy());
+    /// ```
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         matches!(self, Self::Healthy)

@@ -7,6 +7,16 @@ use crate::options::Options;
 use std::fmt;
 
 /// What `db.info()` shows: the device, and how the store uses it.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data.vol");
+/// let options = extentdb::Options::new().volume_bytes(1 << 20).large_min(1000);
+/// let info = options.open(&path)?.info();
+/// assert_eq!((info.volume_bytes, info.max_bytes, info.fixed), (1 << 20, 1 << 20, true));
+/// assert!(info.to_string().contains("large values from    1001 bytes"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Info {

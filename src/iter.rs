@@ -16,6 +16,18 @@ use std::ops::{Bound, RangeBounds};
 /// A scan never skips what it cannot read: values are read by [`Entry::value`], which says so.
 ///
 /// [`Db`]: crate::Db
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// for key in ["b", "c", "a"] {
+///     db.put(key, key.to_uppercase())?;
+/// }
+/// let mut entries = db.iter();
+/// assert_eq!(entries.next().expect("the first")?.key(), b"a");
+/// assert_eq!(entries.next_back().expect("the last")?.value()?, b"C");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Iter {
     engine: Arc<Engine>,
     entries: Result<Range, Option<Error>>,
@@ -42,6 +54,15 @@ impl Iter {
     }
 
     /// The keys alone: no device reads.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # db.put("k", "v")?;
+    /// let keys = db.iter().keys().collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(keys, [b"k"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn keys(self) -> Keys {
         Keys(self)
@@ -94,6 +115,15 @@ impl fmt::Debug for Iter {
 }
 
 /// Keys in order; see [`Iter::keys`].
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// # for key in ["a", "b", "c"] { db.put(key, key)?; }
+/// let backwards = db.iter().keys().rev().collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(backwards, [b"c", b"b", b"a"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Keys(Iter);
 
@@ -114,6 +144,16 @@ impl DoubleEndedIterator for Keys {
 impl FusedIterator for Keys {}
 
 /// A key, and its value where it is asked for.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// db.put("k", "value")?;
+/// let entry = db.iter().next().expect("was put")?;
+/// assert_eq!((entry.key(), entry.value_len()), (&b"k"[..], 5));
+/// assert_eq!(entry.value()?, b"value");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Entry {
     engine: Arc<Engine>,
@@ -123,18 +163,46 @@ pub struct Entry {
 
 impl Entry {
     /// The key.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # db.put("k", "value")?;
+    /// let entry = db.iter().next().expect("was put")?;
+    /// assert_eq!(entry.key(), b"k");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn key(&self) -> &[u8] {
         &self.key
     }
 
     /// Length of the value in bytes. No device read.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # db.put("k", "value")?;
+    /// let entry = db.iter().next().expect("was put")?;
+    /// assert_eq!(entry.value_len(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn value_len(&self) -> u64 {
         u64::from(self.location.value_len())
     }
 
     /// The value, as it was when the iterator was made. Read now.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "old")?;
+    /// let entry = db.iter().next().expect("was put")?;
+    /// db.put("k", "new")?;
+    /// assert_eq!(entry.value()?, b"old");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Db::get`](crate::Db::get).

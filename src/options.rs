@@ -84,11 +84,29 @@ impl Default for Options {
 
 impl Options {
     /// The defaults.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let db = extentdb::Options::new().open(&path)?;
+    /// assert_eq!(db.info().extent_bytes, 8 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Opens the volume at `path`, creating it as a file if nothing is there.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let options = extentdb::Options::new().volume_bytes(1 << 20);
+    /// let db = options.open(&path)?;
+    /// assert!(db.open_report().created);
+    /// assert_eq!(std::fs::metadata(&path)?.len(), 1 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// See [`Error`]; in particular `Locked`, `NotAStore`, `NewerFormat`, `Corrupt`, `ReadOnly`.
@@ -98,6 +116,19 @@ impl Options {
 
     /// Bytes to which a volume in a file may grow. Default: what it was last opened with, 16 TiB
     /// for a new one.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// use extentdb::Options;
+    ///
+    /// let db = Options::new().max_bytes(1 << 20).open(&path)?;
+    /// assert_eq!(db.info().max_bytes, 1 << 20);
+    /// db.close()?;
+    /// let db = Options::new().max_bytes(4 << 20).open(&path)?;
+    /// assert_eq!(db.info().max_bytes, 4 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
@@ -105,6 +136,15 @@ impl Options {
 
     /// Creates the volume with all of its bytes allocated, never to grow. Default: it grows to
     /// `max_bytes`. No effect on a volume that exists, nor on a device, which is used whole.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let db = extentdb::Options::new().volume_bytes(1 << 20).open(&path)?;
+    /// let info = db.info();
+    /// assert_eq!((info.volume_bytes, info.fixed), (1 << 20, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn volume_bytes(mut self, bytes: u64) -> Self {
         self.volume_bytes = Some(bytes);
         self
@@ -113,12 +153,28 @@ impl Options {
     /// Size of the volume's extents: a power of two from 16 KiB to 1 GiB. Default: 8 MiB, less
     /// for volumes under 512 MiB. A batch takes at most a quarter of an extent. No effect on a
     /// volume that exists.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let options = extentdb::Options::new().extent_bytes(32 << 10).volume_bytes(1 << 20);
+    /// assert_eq!(options.open(&path)?.info().extent_bytes, 32 << 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn extent_bytes(mut self, bytes: u64) -> Self {
         self.extent_bytes = Some(bytes);
         self
     }
 
     /// Whether an absent volume is created. Default: true.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// assert!(extentdb::Options::new().create(false).open(&path).is_err());
+    /// assert!(!path.exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
@@ -126,12 +182,42 @@ impl Options {
 
     /// Insists on creating the volume: fails if there is one. Needed to create one on a block
     /// device. Default: false.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// use extentdb::{Error, Options};
+    ///
+    /// let options = Options::new().create_new(true).volume_bytes(1 << 20);
+    /// options.open(&path)?.close()?;
+    /// assert!(matches!(options.open(&path), Err(Error::AlreadyExists { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// On a block device, which must be empty:
+    ///
+    /// ```no_run
+    /// # use extentdb::Options;
+    /// let db = Options::new().create_new(true).open("/dev/nvme1n1")?;
+    /// assert!(db.info().device.is_block_device);
+    /// # Ok::<(), extentdb::Error>(())
+    /// ```
     pub fn create_new(mut self, create_new: bool) -> Self {
         self.create_new = create_new;
         self
     }
 
     /// Whether the page cache is bypassed. Default: [`DirectIo::Preferred`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// use extentdb::{DirectIo, DirectState, Options};
+    ///
+    /// let db = Options::new().direct_io(DirectIo::Off).volume_bytes(1 << 20).open(&path)?;
+    /// assert_eq!(db.info().device.direct, DirectState::Off);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn direct_io(mut self, direct_io: DirectIo) -> Self {
         self.direct_io = direct_io;
         self
@@ -140,6 +226,17 @@ impl Options {
     /// Longest value, in bytes, that is logged beside its key; longer ones get pages of their
     /// own, written before their record. Default: 32 KiB. At most an eighth of an extent is
     /// used.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let db = extentdb::Options::new().large_min(100).volume_bytes(1 << 20).open(&path)?;
+    /// db.put("in the log", [0; 100])?;
+    /// assert_eq!(db.metrics().large_bytes, 0);
+    /// db.put("on its own", [0; 101])?;
+    /// assert!(db.metrics().large_bytes > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn large_min(mut self, bytes: u32) -> Self {
         self.large_min = bytes;
         self
@@ -147,12 +244,38 @@ impl Options {
 
     /// What [`Durability::Written`](crate::Durability::Written) and
     /// [`Durability::Buffered`](crate::Durability::Buffered) may lose. Default: 8 MiB, 100 ms.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// use extentdb::{Durability, Options, SyncWindow};
+    /// use std::time::Duration;
+    ///
+    /// let window = SyncWindow { bytes: 64 << 10, time: Duration::from_millis(10) };
+    /// let db = Options::new().sync_window(window).volume_bytes(1 << 20).open(&path)?;
+    /// // Seen at once; a flush begins within 10 ms.
+    /// db.with_durability(Durability::Buffered).put("k", "v")?;
+    /// assert!(db.contains_key("k")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sync_window(mut self, window: SyncWindow) -> Self {
         self.sync_window = window;
         self
     }
 
     /// Commit batches that may be on their way to the device at once, 1 to 8. Default: 2.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// use extentdb::{Error, Options};
+    ///
+    /// let db = Options::new().pipeline_depth(4).volume_bytes(1 << 20).open(&path)?;
+    /// assert_eq!(db.info().pipeline_depth, 4);
+    /// let refused = Options::new().pipeline_depth(9).open(&path);
+    /// assert!(matches!(refused, Err(Error::Options { option: "pipeline_depth", .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pipeline_depth(mut self, batches: usize) -> Self {
         self.pipeline_depth = batches;
         self
@@ -160,12 +283,33 @@ impl Options {
 
     /// Bytes of records from which a batch is written while others are still on their way.
     /// Default: 32 KiB.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// // A smaller batch waits for those that are on their way.
+    /// let options = extentdb::Options::new().pipeline_min_bytes(128 << 10).volume_bytes(1 << 20);
+    /// let db = options.open(&path)?;
+    /// db.put("k", "v")?;
+    /// assert_eq!(db.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pipeline_min_bytes(mut self, bytes: usize) -> Self {
         self.worth_bytes = bytes;
         self
     }
 
     /// Bytes of idle I/O buffers that are kept for reuse. Default: 64 MiB.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// // No memory is kept: every buffer is given back once it is idle.
+    /// let db = extentdb::Options::new().buffer_bytes(0).volume_bytes(1 << 20).open(&path)?;
+    /// db.put("k", "v")?;
+    /// assert_eq!(db.get("k")?.as_deref(), Some(&b"v"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn buffer_bytes(mut self, bytes: usize) -> Self {
         self.buffer_bytes = bytes;
         self
@@ -173,12 +317,40 @@ impl Options {
 
     /// Called once, from the thread that met it, when a failure of the device makes the handle
     /// stop writing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let (sender, failures) = std::sync::mpsc::channel();
+    /// let options = extentdb::Options::new()
+    ///     .volume_bytes(1 << 20)
+    ///     .on_fatal(move |error| sender.send(error.clone()).expect("someone listens"));
+    /// options.open(&path)?.put("k", "v")?;
+    /// assert!(failures.try_recv().is_err(), "the device is well");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_fatal(mut self, callback: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.on_fatal = Some(Arc::new(callback));
         self
     }
 
     /// Called now and then while the log is replayed.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// # let db = extentdb::Options::new().volume_bytes(1 << 20).open(&path)?;
+    /// # db.put("k", "v")?;
+    /// # db.close()?;
+    /// let (sender, steps) = std::sync::mpsc::channel();
+    /// let db = extentdb::Options::new()
+    ///     .on_open_progress(move |progress| sender.send(*progress).expect("someone listens"))
+    ///     .open(&path)?;
+    /// let last = steps.try_iter().last().expect("there is a log");
+    /// assert!(last.log_extents <= last.extents);
+    /// assert_eq!(last.batch, db.open_report().recovered_batch);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_open_progress(
         mut self,
         callback: impl Fn(&OpenProgress) + Send + Sync + 'static,

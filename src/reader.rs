@@ -19,7 +19,8 @@ const CHUNK_BYTES: u64 = 1 << 20;
 /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
 /// # db.put_reader("film", 10 << 20, std::io::repeat(1))?;
 /// let mut reader = db.get_reader("film")?.expect("was stored");
-/// std::io::copy(&mut reader, &mut std::io::sink())?;
+/// let copied = std::io::copy(&mut reader, &mut std::io::sink())?;
+/// assert_eq!(copied, reader.len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ValueReader {
@@ -57,12 +58,30 @@ impl ValueReader {
     }
 
     /// Length of the whole value in bytes.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # db.put("k", "value")?;
+    /// let reader = db.get_reader("k")?.expect("was put");
+    /// assert_eq!(reader.len(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> u64 {
         u64::from(self.location.value_len())
     }
 
     /// Whether the value has no bytes.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # db.put("k", "")?;
+    /// let reader = db.get_reader("k")?.expect("was put");
+    /// assert!(reader.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -3,6 +3,19 @@
 use std::time::Duration;
 
 /// What an open found and did.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data.vol");
+/// # let db = extentdb::Options::new().volume_bytes(1 << 20).open(&path)?;
+/// db.put("k", "v")?;
+/// db.close()?;
+/// let db = extentdb::Db::open(&path)?;
+/// let report = db.open_report();
+/// assert_eq!((report.created, report.keys), (false, 1));
+/// assert!(report.recovered_batch >= 1 && report.repaired.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenReport {
@@ -31,6 +44,18 @@ pub struct OpenReport {
 }
 
 /// The end of a log that a crash cut short.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data.vol");
+/// # extentdb::Options::new().volume_bytes(1 << 20).open(&path)?.close()?;
+/// let db = extentdb::Db::open(&path)?;
+/// if let Some(tail) = &db.open_report().dropped_tail {
+///     println!("batch {} was never acknowledged, {} pages dropped", tail.batch, tail.pages);
+/// }
+/// # assert_eq!(db.open_report().dropped_tail, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DroppedTail {
@@ -43,6 +68,16 @@ pub struct DroppedTail {
 }
 
 /// How long the phases of an open took.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data.vol");
+/// # let db = extentdb::Options::new().volume_bytes(1 << 20).open(&path)?;
+/// let timings = db.open_report().timings;
+/// let in_all = timings.lock + timings.replay + timings.begin;
+/// assert!(in_all > timings.lock);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenTimings {
@@ -55,6 +90,19 @@ pub struct OpenTimings {
 }
 
 /// How far an open has come.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data.vol");
+/// # extentdb::Options::new().volume_bytes(1 << 20).open(&path)?.close()?;
+/// let db = extentdb::Options::new()
+///     .on_open_progress(|so_far| {
+///         assert!(so_far.log_extents <= so_far.extents);
+///         eprintln!("{} log extents begun, batch {}", so_far.log_extents, so_far.batch);
+///     })
+///     .open(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenProgress {

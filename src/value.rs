@@ -44,6 +44,16 @@ impl Value {
     }
 
     /// The bytes in a vector of their own. Copies, unless the value never was on the device.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # db.put("k", "value")?;
+    /// let mut bytes = db.get("k")?.expect("was put").into_vec();
+    /// bytes.push(b's');
+    /// assert_eq!(bytes, b"values");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
         match Arc::try_unwrap(self.backing) {

@@ -48,6 +48,12 @@ unsafe impl Sync for AlignedBuf {}
 impl AlignedBuf {
     /// A buffer of `len` zeros.
     ///
+    /// ```
+    /// let buf = extentdb::AlignedBuf::new(3)?;
+    /// assert_eq!(&buf[..], [0, 0, 0]);
+    /// # Ok::<(), extentdb::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Io`](crate::Error::Io) when the operating system has no memory to give.
@@ -86,12 +92,24 @@ impl AlignedBuf {
     }
 
     /// Number of bytes.
+    ///
+    /// ```
+    /// let buf = extentdb::AlignedBuf::new(5000)?;
+    /// assert_eq!(buf.len(), 5000);
+    /// # Ok::<(), extentdb::Error>(())
+    /// ```
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there are no bytes.
+    ///
+    /// ```
+    /// assert!(extentdb::AlignedBuf::new(0)?.is_empty());
+    /// assert!(!extentdb::AlignedBuf::new(1)?.is_empty());
+    /// # Ok::<(), extentdb::Error>(())
+    /// ```
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0

@@ -11,6 +11,20 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// Whether a volume is read and written past the page cache (O_DIRECT).
 ///
 /// Default: [`Preferred`](Self::Preferred).
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data.vol");
+/// use extentdb::{DirectIo, DirectState, Error, Options};
+///
+/// let options = Options::new().volume_bytes(1 << 20).direct_io(DirectIo::Required);
+/// match options.open(&path) {
+///     Ok(db) => assert_eq!(db.info().device.direct, DirectState::Active),
+///     Err(Error::Unsupported { what }) => eprintln!("{what}"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DirectIo {
     /// Fail with [`Error::Unsupported`](crate::Error::Unsupported) where it cannot be done.
@@ -23,6 +37,18 @@ pub enum DirectIo {
 }
 
 /// What became of [`DirectIo`].
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// use extentdb::DirectState;
+///
+/// if let DirectState::Unavailable { why } = db.info().device.direct {
+///     eprintln!("transfers go through the page cache: {why}");
+/// }
+/// assert_eq!(DirectState::Active.to_string(), "active");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DirectState {

@@ -12,6 +12,17 @@ use std::str::FromStr;
 
 /// What is known about the device under a volume. Prints as one line per fact; what could not be
 /// found out is `None`.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data.vol");
+/// let db = extentdb::Options::new().volume_bytes(1 << 20).open(&path)?;
+/// let device = db.info().device;
+/// assert!(!device.is_block_device && device.filesystem.is_some());
+/// assert_eq!(device.sync_method, "fdatasync");
+/// println!("{device}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeviceInfo {
@@ -43,6 +54,18 @@ pub struct DeviceInfo {
 }
 
 /// What a disk does with writes, as the kernel sees it.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// use extentdb::WriteCache;
+///
+/// if db.info().device.write_cache == Some(WriteCache::Through) {
+///     println!("writes are durable once they are done");
+/// }
+/// assert_eq!(WriteCache::Back.to_string(), "write back");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WriteCache {
     /// It keeps them in volatile memory until it is told to flush.

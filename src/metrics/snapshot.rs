@@ -7,6 +7,16 @@ use crate::sync::{AtomicU64, Ordering};
 use hdrhistogram::Histogram;
 
 /// How long a stage took, to 3 significant digits; 60 s stands for anything longer.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// db.put("k", "v")?;
+/// let metrics = db.metrics();
+/// let latency = metrics.latency(extentdb::Stage::PutWrite).expect("there was a write");
+/// assert!(latency.samples >= 1 && latency.p50_ns <= latency.max_ns);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Latency {
@@ -40,6 +50,17 @@ impl Latency {
 }
 
 /// Bytes written to the device since the store was opened, by purpose.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// let before = db.metrics().written;
+/// db.put("large", vec![1; 1 << 20])?;
+/// let after = db.metrics().written;
+/// assert!(after.large - before.large >= 1 << 20);
+/// assert!(after.log > before.log, "the record that refers to it");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Written {
@@ -74,6 +95,17 @@ impl Written {
 ///
 /// Prints as a table, without the rows that are empty. The numbers are read one by one while the
 /// store works, so those of operations under way may not agree.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// db.put("k", "v")?;
+/// db.delete("k")?;
+/// let metrics = db.metrics();
+/// assert_eq!((metrics.puts, metrics.deletes, metrics.keys), (1, 1, 0));
+/// assert!(metrics.to_string().contains("deletes"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
@@ -124,6 +156,17 @@ pub struct Metrics {
 
 impl Metrics {
     /// How long `stage` took; None if it has no samples.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// use extentdb::Stage;
+    ///
+    /// let metrics = db.metrics();
+    /// assert_eq!(metrics.latency(Stage::Open).expect("it was opened").samples, 1);
+    /// assert_eq!(metrics.latency(Stage::GetDevice), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn latency(&self, stage: Stage) -> Option<&Latency> {
         self.latencies.iter().find(|(other, _)| *other == stage).map(|(_, latency)| latency)

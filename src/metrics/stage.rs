@@ -6,6 +6,19 @@ use std::fmt;
 ///
 /// `Put`, `PutQueue` and the `Get` stages are sampled, one in 16 on average; the others are
 /// recorded every time. A stage that failed is not always recorded.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// use extentdb::Stage;
+///
+/// db.put("k", "v")?;
+/// for (stage, latency) in &db.metrics().latencies {
+///     println!("{stage:<12} {} ns", latency.p50_ns);
+/// }
+/// assert_eq!(Stage::PutFlush.to_string(), "put flush");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[non_exhaustive]
 pub enum Stage {
