@@ -2,7 +2,7 @@
 
 mod support;
 
-use extentdb::{DirectIo, Durability, Options, SyncWindow};
+use extentdb::{Db, DirectIo, Durability, Options, SyncWindow};
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ fn writers_get_past_a_full_sync_window() {
                         if begun.elapsed() > Duration::from_secs(3) {
                             break;
                         }
-                        let key = (writer << 24 | number % 5000).to_be_bytes();
+                        let key = ((writer << 24) | (number % 5000)).to_be_bytes();
                         db.put(key, [1; 900]).expect("a put");
                     }
                 });
@@ -72,4 +72,26 @@ fn a_full_volume_opens_for_ever_and_takes_puts_again_when_it_may_grow() {
         stored += 1;
     }
     assert_eq!(db.len(), u64::from(stored));
+}
+
+/// A put from a destructor, while its thread unwound from a panic of its own, poisoned the store.
+#[test]
+fn a_panic_of_the_callers_does_not_poison_the_store() {
+    struct PutsOnDrop(Db);
+    impl Drop for PutsOnDrop {
+        fn drop(&mut self) {
+            self.0.put("last words", "put while unwinding").expect("a put");
+        }
+    }
+    let dir = support::directory();
+    let db = Db::open(dir.path().join("volume")).expect("a volume");
+    let last_words = PutsOnDrop(db.clone());
+    let caller = thread::spawn(move || {
+        let _last_words = last_words;
+        panic!("a panic of the caller's");
+    });
+    assert!(caller.join().is_err());
+    assert!(db.health().is_healthy());
+    db.put("k", "v").expect("a put");
+    assert_eq!(db.len(), 2);
 }

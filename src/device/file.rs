@@ -39,7 +39,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 struct Held {
     /// Dropped first, so that an opener in this process that meets the lock knows to wait.
-    _registration: Registration,
+    registration: Registration,
     fd: OwnedFd,
 }
 
@@ -47,7 +47,7 @@ impl FileDevice {
     /// A device of `bytes` bytes; what follows the last whole page is not part of it.
     pub(super) fn new(fd: OwnedFd, registration: Registration, kind: Kind, bytes: u64) -> Self {
         Self {
-            held: RwLock::new(Some(Held { _registration: registration, fd })),
+            held: RwLock::new(Some(Held { registration, fd })),
             pages: AtomicU64::new(bytes / PAGE_BYTES as u64),
             growing: Mutex::new(()),
             kind,
@@ -140,9 +140,10 @@ impl Device for FileDevice {
         if self.born_in.is_child() {
             return;
         }
-        if let Some(held) = self.held.write().take() {
+        if let Some(Held { registration, fd }) = self.held.write().take() {
+            drop(registration);
             // A forked child may have the same open file description for as long as it lives.
-            lock::release(held.fd.as_fd());
+            lock::release(fd.as_fd());
         }
     }
 }

@@ -113,7 +113,8 @@ impl Volume {
     }
 
     fn error(&self, op: &'static str, page: PageNo, source: io::Error) -> Error {
-        if source.kind() == io::ErrorKind::NotConnected {
+        // The device's own word, not the operating system's: that would be a failure.
+        if source.kind() == io::ErrorKind::NotConnected && source.raw_os_error().is_none() {
             return Error::Closed;
         }
         Error::Io { op, page: page.0, path: Arc::clone(&self.path), source: Arc::new(source) }

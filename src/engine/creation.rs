@@ -98,6 +98,7 @@ fn write_genesis(
         extent_pages: geometry.extent_pages,
         entries: Vec::new(),
         naming: None,
+        closed: false,
         evidenced: false,
     };
     let page = tail.next_page();

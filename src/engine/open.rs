@@ -67,11 +67,7 @@ impl Engine {
         let direct = medium.info.direct == DirectState::Active;
         let volume = Arc::new(Volume::new(Arc::clone(&medium.device), path, direct));
         let opened = Self::open_volume(&volume, &medium, options, background);
-        if let Err(error) = &opened {
-            if matches!(error, Error::Full { .. }) && medium.len_bytes == 0 {
-                // There is no room for the volume: what was begun of it would be in the way.
-                let _ = std::fs::remove_file(&medium.info.path);
-            }
+        if opened.is_err() {
             volume.close();
         }
         opened

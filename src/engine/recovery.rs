@@ -232,7 +232,7 @@ fn describe(replayed: &Replayed, superblock: &Superblock, index: &Index, report:
 }
 
 /// Writes the epoch's header: the only write of an open. Without room for it, and none to be
-/// had, nothing is written, now or later: the store can be read, and is full.
+/// had, the log is not added to, now or later: the store can be read, and is full.
 fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<LogStart> {
     let Replayed { mut tail, mut footers, .. } = replayed;
     let epoch = tail.epoch.next();

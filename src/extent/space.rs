@@ -189,7 +189,7 @@ impl Space {
     /// reserve to deletes.
     pub(crate) fn reserve_extent(&self, for_puts: bool) -> Result<ExtentNo> {
         loop {
-            let known = self.volume.len_pages();
+            let known = self.table.read().extents.len();
             if let Some(extent) = self.try_reserve(if for_puts { RESERVE } else { 0 }) {
                 return Ok(extent);
             }
@@ -274,7 +274,7 @@ impl Space {
     /// Sets pages aside for a large value, growing the volume if need be.
     pub(crate) fn allocate(&self, pages: u64) -> Result<Allocation> {
         loop {
-            let known = self.volume.len_pages();
+            let known = self.table.read().extents.len();
             if let Some(allocation) = self.try_allocate(pages) {
                 return Ok(allocation);
             }
@@ -315,12 +315,13 @@ impl Space {
         self.table.write().runs.insert(allocation.page.0, allocation.pages);
     }
 
-    fn grow_beyond(&self, known: u64, extents: u64) -> Result<()> {
+    /// Grows the volume, unless it has more extents than the `known` ones by now.
+    fn grow_beyond(&self, known: usize, extents: u64) -> Result<()> {
         let _one_at_a_time = self.growing.lock();
-        let len = self.volume.len_pages();
-        if len > known {
+        if self.table.read().extents.len() > known {
             return Ok(());
         }
+        let len = self.volume.len_pages();
         let extent_pages = u64::from(self.extent_pages);
         let wanted = (extents + RESERVE as u64).max(GROWTH_EXTENTS) * extent_pages;
         let generous = len + wanted.max(len / GROWTH_FRACTION);

@@ -45,7 +45,7 @@ pub(crate) struct LogStart {
     /// Sealed extents that have no footer yet.
     pub(crate) footers: VecDeque<Tail>,
     pub(crate) generation: Generation,
-    /// Whether no epoch was begun, for want of space: nothing is ever written.
+    /// Whether no epoch was begun, for want of space: the log is never added to.
     pub(crate) frozen: bool,
     /// Whether only deletes are admitted until there is more space.
     pub(crate) short_of_space: bool,
@@ -144,7 +144,7 @@ impl Log {
     /// Commits `unit`; returns when it is as durable as `durability` says, with the answer to
     /// its conditional record (true where it has none).
     pub(crate) fn commit(&self, unit: &Unit<'_>, durability: Durability) -> Result<bool> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::new(self);
         let begun = self.recorder.start();
         let weak = durability != Durability::Synced;
         let mut state = self.admit(unit, weak)?;
@@ -358,16 +358,20 @@ impl Log {
 
     /// Makes everything that was acknowledged durable.
     pub(crate) fn sync(&self) -> Result<()> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::new(self);
         let state = self.state.lock();
-        state.check_open()?;
+        match state.check_open() {
+            // What cannot be written to has nothing to make durable.
+            Err(Error::Full { .. }) => return Ok(()),
+            checked => checked?,
+        }
         let upto = state.last_numbered();
         self.flush(state, upto).map(drop)
     }
 
     /// Makes durable what a weaker mode has shown; nothing to do where none is in use.
     pub(crate) fn sync_weak(&self) -> Result<()> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::new(self);
         let state = self.state.lock();
         if state.weak_bytes == 0 {
             return Ok(());
@@ -408,12 +412,22 @@ impl Log {
 
 /// Poisons the log if its thread panics with work in hand, so that nobody waits for it. Made
 /// before the log's lock is taken, so that unwinding has released it.
-pub(super) struct PanicGuard<'a>(pub(super) &'a Log);
+pub(super) struct PanicGuard<'a> {
+    log: &'a Log,
+    /// Whether the call itself was made while a panic of the caller's was unwinding.
+    unwinding: bool,
+}
+
+impl<'a> PanicGuard<'a> {
+    pub(super) fn new(log: &'a Log) -> Self {
+        Self { log, unwinding: std::thread::panicking() }
+    }
+}
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            drop(self.0.poison(self.0.state.lock(), Error::Panicked));
+        if std::thread::panicking() && !self.unwinding {
+            drop(self.log.poison(self.log.state.lock(), Error::Panicked));
         }
     }
 }

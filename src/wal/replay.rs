@@ -114,6 +114,7 @@ impl<'a, S: Sink> Replay<'a, S> {
             extent_pages,
             entries: Vec::new(),
             naming: Some(anchor.batch),
+            closed: false,
             evidenced: false,
         };
         let out = Replayed {
@@ -287,7 +288,7 @@ impl<'a, S: Sink> Replay<'a, S> {
             return Ok(Some(false));
         }
         // Its first batch is torn: the log ends where it ended before.
-        self.out.tail = sealed;
+        self.out.tail = Tail { closed: true, ..sealed };
         self.out.extents.pop();
         self.out.footers.truncate(sealed_extents);
         self.out.walked = walked;
@@ -423,7 +424,7 @@ impl<'a, S: Sink> Replay<'a, S> {
     /// The page at which the log did not go on.
     fn break_page(&self) -> PageNo {
         let tail = &self.out.tail;
-        if tail.next < tail.extent_pages && !tail.evidenced {
+        if tail.next < tail.extent_pages && !tail.evidenced && !tail.closed {
             tail.next_page()
         } else {
             self.first_page_of(tail.successor)

@@ -81,7 +81,7 @@ pub(super) struct State {
     pub(super) last_seal: Instant,
     pub(super) flusher_asleep: bool,
     pub(super) upkeep_due: bool,
-    /// Nothing is ever written: recovery found no room to begin an epoch.
+    /// The log is never added to: recovery found no room to begin an epoch.
     pub(super) frozen: bool,
     /// Only deletes are admitted: little more than their reserve is left.
     pub(super) short_of_space: bool,
@@ -287,7 +287,10 @@ impl State {
     /// E1p: whoever waits hears of it, and nothing is written any more.
     pub(super) fn poison(&mut self, cause: Error) -> Arc<Error> {
         let cause = Arc::clone(self.fatal.get_or_insert_with(|| Arc::new(cause)));
-        for flight in self.flights.iter().filter(|flight| flight.number > self.durable) {
+        // After a panic even a durable batch may never be applied.
+        let panicked = matches!(*cause, Error::Panicked);
+        let durable = self.durable;
+        for flight in self.flights.iter().filter(|flight| panicked || flight.number > durable) {
             flight.done.fail(Error::Indeterminate { cause: Arc::clone(&cause) });
         }
         if let Some(batch) = &self.open {

@@ -24,6 +24,9 @@ pub(crate) struct Tail {
     /// The batch whose durability proves a page that names the successor; `None` while no page
     /// of the extent has been sealed.
     pub(crate) naming: Option<BatchNo>,
+    /// Whether the log had moved on to the successor, where nothing whole was found: it goes on
+    /// there, so that whoever reads the footer of this extent later finds the same end.
+    pub(crate) closed: bool,
     /// Whether an evidence page stands at `next`.
     pub(crate) evidenced: bool,
 }
@@ -48,7 +51,7 @@ impl Tail {
     /// of all of it.
     pub(super) fn fits(&self, demand: Demand) -> bool {
         let footer = footer_pages(self.entries.len() + demand.entries);
-        self.next as usize + demand.pages + 1 + footer <= self.extent_pages as usize
+        !self.closed && self.next as usize + demand.pages + 1 + footer <= self.extent_pages as usize
     }
 
     /// A page of `batch` names the successor; the newest naming counts.
@@ -83,6 +86,7 @@ impl Tail {
             next: 0,
             entries: Vec::new(),
             naming: None,
+            closed: false,
             evidenced: false,
             ..*self
         }

@@ -51,7 +51,7 @@ impl Log {
 
     /// Runs [`flush_step`](Self::flush_step) as things become due, until the log closes.
     pub(crate) fn run_flusher(&self) {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::new(self);
         loop {
             let due = self.flush_step();
             let mut state = self.state.lock();
@@ -120,6 +120,9 @@ impl Log {
     pub(crate) fn footer_step(&self) -> Result<bool> {
         let mut state = self.state.lock();
         state.check_alive()?;
+        if state.frozen {
+            return Ok(false);
+        }
         let durable = state.durable;
         let Some(sealed) = state.footers.front().filter(|tail| tail.batch <= durable) else {
             return Ok(false);
@@ -200,7 +203,7 @@ impl Log {
     /// Runs [`supply_step`](Self::supply_step) and [`footer_step`](Self::footer_step) as the tail
     /// moves on, until the log closes.
     pub(crate) fn run_upkeep(&self) {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::new(self);
         loop {
             // A failure has poisoned the log; whoever writes next hears of it.
             let _ = self.supply_step();
@@ -223,7 +226,7 @@ impl Log {
 
     /// Refuses new writers, makes all that was accepted durable, and leaves evidence of it.
     pub(crate) fn close(&self) -> Result<()> {
-        let _guard = PanicGuard(self);
+        let _guard = PanicGuard::new(self);
         let mut state = self.state.lock();
         state.check_alive()?;
         state.closing = true;
@@ -231,7 +234,7 @@ impl Log {
         self.upkeep.notify_all();
         let upto = state.last_numbered();
         state = self.flush(state, upto)?;
-        while state.evidence_in_flight {
+        while state.evidence_in_flight && state.fatal.is_none() {
             state = self.turn.wait(state);
         }
         if !state.tail.evidenced && !state.frozen {
