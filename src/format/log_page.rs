@@ -131,6 +131,11 @@ pub(crate) fn open(page: &[u8], store: StoreId, at: PageNo) -> Option<LogHeader>
     sound.then_some(header)
 }
 
+/// Whether a page claims to be the log page `at` of `store`, valid or not.
+pub(crate) fn is_claimed(page: &[u8], store: StoreId, at: PageNo) -> bool {
+    get_u64(page, STORE_AT) == store.0 && get_u64(page, PAGE_AT) == at.0
+}
+
 /// The checksum that a sealed page carries.
 pub(crate) fn checksum(page: &[u8]) -> u32 {
     get_u32(page, CHECKSUM_AT)

@@ -390,8 +390,7 @@ impl<'a, S: Sink> Replay<'a, S> {
         if self.out.proved >= missing {
             return Err(corrupt(break_at, LATER_PROOF));
         }
-        let torn =
-            self.is_torn(break_at)? || self.is_torn(self.first_page_of(self.out.tail.successor))?;
+        let torn = self.is_torn(break_at)?;
         let mut pages = 0;
         let mut seen = BTreeSet::from([self.out.tail.extent]);
         let mut regions = VecDeque::from([(self.out.tail.extent, self.out.tail.next)]);
@@ -431,12 +430,20 @@ impl<'a, S: Sink> Replay<'a, S> {
         }
     }
 
-    /// Whether a page holds neither zeros nor anything whole: its writing was cut short, or it
-    /// was damaged since.
-    fn is_torn(&mut self, at: PageNo) -> Result<bool> {
-        let Some(page) = self.window.page(self.volume, at)? else { return Ok(false) };
-        let whole = log_page::open(page, self.store, at).is_some();
-        Ok(!whole && page.iter().any(|&byte| byte != 0))
+    /// Whether the log's writing at the break, or at the start of the successor, was cut short,
+    /// or damaged since. The log's own extent holds nothing but zeros and log pages; a successor
+    /// that it never got to may hold anything.
+    fn is_torn(&mut self, break_at: PageNo) -> Result<bool> {
+        let successor = self.first_page_of(self.out.tail.successor);
+        for at in [break_at, successor] {
+            let Some(page) = self.window.page(self.volume, at)? else { continue };
+            let ours = at != successor || log_page::is_claimed(page, self.store, at);
+            let whole = log_page::open(page, self.store, at).is_some();
+            if ours && !whole && page.iter().any(|&byte| byte != 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The header at `at`, if it is a valid page that the current epoch, or a later one, wrote.

@@ -67,16 +67,21 @@ where
 
 impl Run {
     fn thread<W: FnMut(u64) -> Result<()>>(&self, work: Result<W>) -> Result<Sample> {
+        // Its memory is not part of what is measured.
+        let sample = Sample::new();
         self.start.wait();
-        let done = work.and_then(|work| self.repeat(work));
+        let done = work.and_then(|work| self.repeat(sample, work));
         if done.is_err() {
             self.stopped.store(true, Ordering::Relaxed);
         }
         done
     }
 
-    fn repeat(&self, mut work: impl FnMut(u64) -> Result<()>) -> Result<Sample> {
-        let mut sample = Sample::new();
+    fn repeat(
+        &self,
+        mut sample: Sample,
+        mut work: impl FnMut(u64) -> Result<()>,
+    ) -> Result<Sample> {
         let deadline = Instant::now() + self.limit.time;
         while !self.stopped.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);

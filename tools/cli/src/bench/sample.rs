@@ -4,6 +4,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::time::Duration;
 
+/// Latencies up to this need no more memory while they are recorded: 100 ms.
+const LONGEST_NS: u64 = 100_000_000;
 /// Significant decimal digits of a latency.
 const DIGITS: u8 = 3;
 
@@ -17,7 +19,9 @@ pub(super) struct Sample {
 impl Sample {
     /// Nothing yet.
     pub(super) fn new() -> Self {
-        let latencies = Histogram::new(DIGITS).expect("a histogram may have up to 5 digits");
+        let mut latencies = Histogram::new_with_max(LONGEST_NS, DIGITS)
+            .expect("a histogram may have up to 5 digits");
+        latencies.auto(true);
         Self { latencies, elapsed: Duration::ZERO }
     }
 
