@@ -42,21 +42,26 @@ impl Budget {
         Self { limits }
     }
 
-    /// Operations that the next slice of writing such values may do.
-    pub(super) fn take(&mut self, value_bytes: u64, metrics: &Metrics) -> u64 {
+    /// Operations that the next slice of writing such values by `threads` threads may do.
+    pub(super) fn take(&mut self, value_bytes: u64, threads: usize, metrics: &Metrics) -> u64 {
         let used = metrics.log_bytes + metrics.large_bytes;
         let share = self.limits.iter_mut().find(|share| share.value_bytes == value_bytes);
         share.map_or(0, |share| {
             let bytes = share.limit.saturating_sub(used) / share.slices.max(1);
             share.slices = share.slices.saturating_sub(1);
-            bytes / cost(value_bytes)
+            bytes / cost(value_bytes, threads)
         })
     }
 }
 
-/// Most space that a put takes: the pages of a record that is alone in its batch, and for large
-/// values a quarter more, for the ends of extents that none fits.
-fn cost(value_bytes: u64) -> u64 {
+/// Space that a put takes at most, so that slices end by their time where they can: the pages of
+/// a record, alone in its batch if there is one writer, else with half a record of padding; and
+/// for large values a quarter more, for the ends of extents that none fits.
+fn cost(value_bytes: u64, threads: usize) -> u64 {
     let pages = (value_bytes + PAGE).div_ceil(PAGE) * PAGE;
-    if pages > 2 * PAGE { pages * 5 / 4 } else { PAGE }
+    match threads {
+        _ if pages > 2 * PAGE => pages * 5 / 4,
+        1 => PAGE,
+        _ => (value_bytes * 3 / 2).min(PAGE),
+    }
 }

@@ -156,7 +156,7 @@ impl Runner {
         let limit = Limit::time(self.slice);
         match kind {
             Kind::Put | Kind::Overwrite => {
-                let ops = self.budget.take(value_bytes, &self.store.db().metrics());
+                let ops = self.budget.take(value_bytes, threads, &self.store.db().metrics());
                 let limit = Limit { ops, ..limit };
                 match kind {
                     Kind::Put => self.store.puts(value_bytes, threads, limit),
