@@ -479,6 +479,27 @@ impl Db {
         Snapshot::new(&self.engine)
     }
 
+    /// Writes a checkpoint of all that is there now, so that the next open need not replay the
+    /// log before it. Checkpoints are written in the background as they become due; this one is
+    /// written at once, while reads and writes go on.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// # let db = extentdb::Db::open(&path)?;
+    /// db.put("k", "v")?;
+    /// db.checkpoint()?;
+    /// assert!(db.metrics().image_bytes > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Full` if there is no room for it: the last one stays in force. `Poisoned` if the device
+    /// fails, or failed before.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.engine.checkpoint()
+    }
+
     /// Makes every acknowledged write durable, whatever its durability.
     ///
     /// ```

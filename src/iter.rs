@@ -1,9 +1,8 @@
 //! Entries in key order, from either end.
 
-use crate::engine::{Engine, SharedKey};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::format::location::Location;
-use crate::index::{Range, View};
+use crate::index::{Found, Range, View};
 use crate::sync::Arc;
 use crate::value::Value;
 use std::fmt;
@@ -77,12 +76,10 @@ impl Iter {
             self.entries = Err(None);
             return Some(Err(error));
         }
-        let (key, location) = step(entries)?;
-        Some(Ok(Entry { engine: Arc::clone(&self.engine), key, location }))
+        let found = step(entries)?;
+        Some(Ok(Entry { engine: Arc::clone(&self.engine), found }))
     }
 }
-
-type Found = (SharedKey, Location);
 
 /// The least key above all that start with `prefix`; `None` if there is none.
 fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
@@ -157,8 +154,7 @@ impl FusedIterator for Keys {}
 #[derive(Clone)]
 pub struct Entry {
     engine: Arc<Engine>,
-    key: SharedKey,
-    location: Location,
+    found: Found,
 }
 
 impl Entry {
@@ -174,7 +170,7 @@ impl Entry {
     /// ```
     #[must_use]
     pub fn key(&self) -> &[u8] {
-        &self.key
+        self.found.key()
     }
 
     /// Length of the value in bytes. No device read.
@@ -189,7 +185,7 @@ impl Entry {
     /// ```
     #[must_use]
     pub fn value_len(&self) -> u64 {
-        u64::from(self.location.value_len())
+        u64::from(self.found.location().value_len())
     }
 
     /// The value, as it was when the iterator was made. Read now.
@@ -207,12 +203,12 @@ impl Entry {
     /// # Errors
     /// As [`Db::get`](crate::Db::get).
     pub fn value(&self) -> Result<Value> {
-        self.engine.fetch(&self.key, self.location)
+        self.engine.fetch(self.key(), self.found.location())
     }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entry(\"{}\", {} bytes)", self.key.escape_ascii(), self.value_len())
+        write!(f, "Entry(\"{}\", {} bytes)", self.key().escape_ascii(), self.value_len())
     }
 }

@@ -3,7 +3,7 @@
 use crate::db::Db;
 use crate::device::DirectIo;
 use crate::durability::SyncWindow;
-use crate::engine::Engine;
+use crate::engine::{Engine, Pace};
 use crate::error::{Error, Result};
 use crate::format::ids::{MAX_VOLUME_PAGES, PAGE_BYTES};
 use crate::report::OpenProgress;
@@ -57,6 +57,10 @@ pub struct Options {
     pub(crate) worth_bytes: usize,
     pub(crate) buffer_bytes: usize,
     pub(crate) evidence_after: Duration,
+    pub(crate) replay_time: Duration,
+    /// Bytes of a slice of a checkpoint, and of log below which none is due.
+    pub(crate) slice_bytes: usize,
+    pub(crate) checkpoint_log_bytes: u64,
     pub(crate) on_fatal: Option<FatalCallback>,
     pub(crate) on_progress: Option<ProgressCallback>,
 }
@@ -76,6 +80,9 @@ impl Default for Options {
             worth_bytes: 32 << 10,
             buffer_bytes: 64 << 20,
             evidence_after: EVIDENCE_AFTER,
+            replay_time: Duration::from_secs(2),
+            slice_bytes: 128 << 10,
+            checkpoint_log_bytes: 64 << 20,
             on_fatal: None,
             on_progress: None,
         }
@@ -263,6 +270,25 @@ impl Options {
         self
     }
 
+    /// Longest that replaying the log should take at an open: a checkpoint is written when it
+    /// would take longer, by an estimate of 0.5 us per record, or when the log since the last one
+    /// is ten times as long as its image. Default: 2 s.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// use std::time::Duration;
+    ///
+    /// let options = extentdb::Options::new().replay_time(Duration::from_millis(500));
+    /// let db = options.volume_bytes(1 << 20).open(&path)?;
+    /// # db.put("k", "v")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn replay_time(mut self, limit: Duration) -> Self {
+        self.replay_time = limit;
+        self
+    }
+
     /// Commit batches that may be on their way to the device at once, 1 to 8. Default: 2.
     ///
     /// ```
@@ -383,6 +409,16 @@ impl Options {
     }
 
     /// Bytes to which a new volume may grow, `fixed_len` where its length is given.
+    /// When checkpoints are due on a volume that may grow to `max_pages`.
+    pub(crate) fn pace(&self, max_pages: u64) -> Pace {
+        let share = max_pages * PAGE_BYTES as u64 / 8;
+        Pace {
+            slice_bytes: self.slice_bytes,
+            replay_time: self.replay_time,
+            least_log_bytes: self.checkpoint_log_bytes.min(share),
+        }
+    }
+
     pub(crate) fn new_max_bytes(&self, fixed_len: Option<u64>) -> u64 {
         let largest = MAX_VOLUME_PAGES * PAGE_BYTES as u64;
         fixed_len.or(self.max_bytes).unwrap_or(largest).min(largest)

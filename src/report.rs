@@ -74,7 +74,7 @@ pub struct DroppedTail {
 /// # let path = dir.path().join("data.vol");
 /// # let db = extentdb::Options::new().volume_bytes(1 << 20).open(&path)?;
 /// let timings = db.open_report().timings;
-/// let in_all = timings.lock + timings.replay + timings.begin;
+/// let in_all = timings.lock + timings.replay + timings.load + timings.begin;
 /// assert!(in_all > timings.lock);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -83,8 +83,10 @@ pub struct DroppedTail {
 pub struct OpenTimings {
     /// Locking, and making earlier writes durable.
     pub lock: Duration,
-    /// Reading the log and building the index.
+    /// Reading the log since the checkpoint.
     pub replay: Duration,
+    /// Reading the checkpoint, and building the index from it and the log.
+    pub load: Duration,
     /// Beginning the epoch.
     pub begin: Duration,
 }
@@ -112,4 +114,8 @@ pub struct OpenProgress {
     pub log_extents: u64,
     /// Most extents that the log can have: those of the volume.
     pub extents: u64,
+    /// Bytes of the checkpoint read so far, which comes after the log.
+    pub loaded_bytes: u64,
+    /// Bytes of the checkpoint; 0 while the log is being read, or where there is none.
+    pub image_bytes: u64,
 }

@@ -3,9 +3,9 @@
 //! Everything the engine does that a scheduler could reorder comes through here, so that a
 //! controlled scheduler can stand in for the operating system in tests.
 
-pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{self, PoisonError};
+pub(crate) use std::sync::{Arc, Weak};
 pub(crate) use std::time::{Duration, Instant};
 
 pub(crate) type MutexGuard<'a, T> = sync::MutexGuard<'a, T>;
@@ -101,6 +101,28 @@ impl Gate {
             atomic_wait::wait(&self.0, value);
         }
     }
+}
+
+/// Processor cores that threads may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// What `map` makes of each item, in order; each on a thread of its own if there are several.
+pub(crate) fn map_parallel<T: Send, R: Send>(items: Vec<T>, map: impl Fn(T) -> R + Sync) -> Vec<R> {
+    if items.len() < 2 {
+        return items.into_iter().map(map).collect();
+    }
+    let map = &map;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            items.into_iter().map(|item| scope.spawn(move || map(item))).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, R>| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        threads.into_iter().map(join).collect()
+    })
 }
 
 /// Monotonic time.

@@ -16,6 +16,8 @@ pub(crate) enum Purpose {
     Large,
     /// Zeros, ahead of the log.
     Preparation,
+    /// Checkpoint images.
+    Checkpoint,
     /// Footers, evidence pages and superblocks.
     Upkeep,
 }
@@ -23,7 +25,7 @@ pub(crate) enum Purpose {
 /// Bytes and operations so far.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    written: [AtomicU64; 4],
+    written: [AtomicU64; 5],
     pub(crate) writes: AtomicU64,
     pub(crate) barriers: AtomicU64,
     pub(crate) reads: AtomicU64,

@@ -1,90 +1,116 @@
-//! The one function that changes state, live and at replay (L1): a fold of the log.
+//! What records make of the state: one function for both, live and at replay (L1).
 
-use crate::extent::{LargeRun, Space};
-use crate::format::ids::PageNo;
+use crate::extent::{LargeRun, LiveChanges, Space};
+use crate::format::ids::{ExtentNo, PageNo};
 use crate::format::large::LargeShape;
 use crate::format::location::{Home, Location};
 use crate::format::record::{Entries, Entry, Expected, HEAD_BYTES, Record};
 use crate::index::{Edit, Index};
 
-/// Applies entries in order, all of them visible at once. Answers the conditional ones. `None`
-/// if an entry cannot be.
-pub(super) fn apply(index: &Index, space: &Space, entries: &[u8]) -> Option<Vec<bool>> {
-    index.edit(|edit| {
-        let mut answers = Vec::new();
-        for entry in Entries::new(entries) {
-            if let Entry::Record { record, page, offset } = entry? {
-                let applied = apply_record(edit, space, &record, page, offset)?;
-                if record.is_conditional() {
-                    answers.push(applied);
-                }
-            }
-        }
-        Some(answers)
-    })
-}
+/// What becomes of a key: where its value is from now on, if it has one.
+pub(super) type Fate = Option<Location>;
 
-/// Whether the record took effect; `None` if it makes no sense.
-fn apply_record(
-    edit: &mut Edit<'_>,
-    space: &Space,
+/// What a record, whose key lies at `page` and `offset` in the log, makes of its key; `None` if
+/// its condition does not hold, or it has no key. `current` says where the value is before.
+pub(super) fn decide(
     record: &Record<'_>,
     page: PageNo,
     offset: u16,
-) -> Option<bool> {
-    match *record {
-        Record::Put { key, value_len, expected } => {
-            let holds = holds(edit, key, expected);
-            if holds {
-                replace(edit, space, key, Location::log(page, offset, value_len));
-            }
-            Some(holds)
+    current: impl FnOnce() -> Option<Location>,
+) -> Option<Fate> {
+    let (fate, expected) = match *record {
+        Record::Put { value_len, expected, .. } => {
+            (Some(Location::log(page, offset, value_len)), expected)
         }
-        Record::PutLarge { key, value_len, pointer, expected } => {
-            let holds = holds(edit, key, expected);
-            if holds {
-                let pages = LargeShape { key_len: key.len(), value_len }.pages();
-                let run = LargeRun { pages, incarnation: pointer.incarnation, live: true };
-                replace(edit, space, key, Location::large(pointer.page, value_len));
-                space.adopt_large(pointer.page, run).then_some(())?;
-            }
-            Some(holds)
+        Record::PutLarge { value_len, pointer, expected, .. } => {
+            (Some(Location::large(pointer.page, value_len)), expected)
         }
-        Record::Delete { key, expected } => {
-            let holds = holds(edit, key, expected);
-            if holds {
-                forget(space, key, edit.remove(key), 0);
-            }
-            Some(holds)
-        }
-        Record::Announce { extent, state } => space.announce(extent, state).then_some(true),
-    }
-}
-
-fn holds(edit: &Edit<'_>, key: &[u8], expected: Option<Expected>) -> bool {
-    match expected {
+        Record::Delete { expected, .. } => (None, expected),
+        Record::Announce { .. } => return None,
+    };
+    let holds = match expected {
         None => true,
-        Some(Expected::Absent) => edit.get(key).is_none(),
-        Some(Expected::At(location)) => edit.get(key) == Some(location),
-    }
+        Some(Expected::Absent) => current().is_none(),
+        Some(Expected::At(location)) => current() == Some(location),
+    };
+    holds.then_some(fate)
 }
 
-fn replace(edit: &mut Edit<'_>, space: &Space, key: &[u8], location: Location) {
-    forget(space, key, edit.insert(key, location), record_bytes(key, location));
+/// Records that were applied, and the answers to the conditional ones.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    pub(super) records: u64,
+    pub(super) answers: Vec<bool>,
 }
 
-/// Accounts for a location that the index held, and for `added` bytes that took its place.
-fn forget(space: &Space, key: &[u8], removed: Option<Location>, added: u64) {
-    let removed_bytes = removed.map_or(0, |location| record_bytes(key, location));
-    space.count_live(added, removed_bytes);
-    if let Some(location) = removed
-        && location.home() == Home::Large
-    {
-        space.drop_large(location.page());
+/// Applies entries in order, all of them visible at once. `None` if an entry makes no sense.
+pub(super) fn apply(index: &Index, space: &Space, entries: &[u8]) -> Option<Applied> {
+    let mut live = LiveChanges::default();
+    let applied = index.edit(|edit| {
+        let mut done = Applied::default();
+        for entry in Entries::new(entries) {
+            if let Entry::Record { record, page, offset } = entry? {
+                let applied = apply_record(edit, space, &mut live, &record, page, offset);
+                done.records += 1;
+                if record.is_conditional() {
+                    done.answers.push(applied);
+                }
+            }
+        }
+        Some(done)
+    })?;
+    space.count_live(&live);
+    Some(applied)
+}
+
+/// Whether the record took effect.
+fn apply_record(
+    edit: &mut Edit<'_>,
+    space: &Space,
+    live: &mut LiveChanges,
+    record: &Record<'_>,
+    page: PageNo,
+    offset: u16,
+) -> bool {
+    let key = record.key();
+    if let Record::Announce { extent, state } = *record {
+        space.announce(extent, state);
+        return true;
     }
+    let Some(fate) = decide(record, page, offset, || edit.get(key)) else { return false };
+    let before = match fate {
+        Some(location) => edit.insert(key, location),
+        None => edit.remove(key),
+    };
+    if let Some(location) = fate {
+        live.add(log_extent(space, location), record_bytes(key.len(), location) as i64);
+        if let Some((page, run)) = large_run(record) {
+            space.adopt_large(page, run);
+        }
+    }
+    if let Some(location) = before {
+        live.add(log_extent(space, location), -(record_bytes(key.len(), location) as i64));
+        if location.home() == Home::Large {
+            space.drop_large(location.page());
+        }
+    }
+    true
+}
+
+/// Where a record says that a large value is.
+pub(super) fn large_run(record: &Record<'_>) -> Option<(PageNo, LargeRun)> {
+    let Record::PutLarge { key, value_len, pointer, .. } = *record else { return None };
+    let pages = LargeShape { key_len: key.len(), value_len }.pages();
+    let run = LargeRun { pages, incarnation: pointer.incarnation, live: true };
+    Some((pointer.page, run))
+}
+
+/// The extent of the record at `location`, where that is one of the log.
+fn log_extent(space: &Space, location: Location) -> Option<ExtentNo> {
+    (location.home() == Home::Log).then(|| space.extent_of(location.page()))
 }
 
 /// Bytes of a record without what only its writing needed.
-fn record_bytes(key: &[u8], location: Location) -> u64 {
-    (HEAD_BYTES + key.len()) as u64 + u64::from(location.value_len())
+pub(super) fn record_bytes(key_len: usize, location: Location) -> u64 {
+    (HEAD_BYTES + key_len) as u64 + u64::from(location.value_len())
 }

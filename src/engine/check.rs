@@ -48,7 +48,7 @@ impl Engine {
     }
 
     fn check_superblocks(&self, report: &mut CheckReport) -> Result<()> {
-        let _unwritten = self.superblock.lock();
+        let _unwritten = self.checkpointer.superblock();
         let mut page = self.core.pool.take(1)?;
         match find_superblock(&self.core.volume, &mut page) {
             Ok(Found::Store(_, None)) => {}
@@ -66,7 +66,7 @@ impl Engine {
     /// has to be there.
     fn check_log(&self, report: &mut CheckReport) -> Result<()> {
         let durable = self.log.durable();
-        let anchor = self.superblock.lock().anchor;
+        let anchor = self.checkpointer.superblock().checkpoint.anchor;
         let mut sink = Counting::default();
         let replay = Replay::new(
             &self.core.volume,
@@ -115,9 +115,10 @@ impl Engine {
     }
 
     fn check_values(&self, report: &mut CheckReport) -> Result<()> {
-        for (key, location) in self.view()?.range(Bound::Unbounded, Bound::Unbounded) {
+        for found in self.view()?.range(Bound::Unbounded, Bound::Unbounded) {
+            let location = found.location();
             report.keys += 1;
-            match self.verify(&key, location) {
+            match self.verify(found.key(), location) {
                 Ok(()) => report.value_bytes += u64::from(location.value_len()),
                 Err(error @ (Error::Closed | Error::Forked)) => return Err(error),
                 Err(error) => report.problems.push(error),

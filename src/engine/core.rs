@@ -1,13 +1,14 @@
 //! What the write path, the read path and recovery share.
 
 use super::apply::apply;
-use crate::device::{BufferPool, Volume};
+use super::bell::Bell;
+use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
 use crate::extent::Space;
 use crate::format::ids::{ExtentNo, Incarnation, StoreId};
 use crate::index::Index;
 use crate::options::FatalCallback;
-use crate::sync::Arc;
+use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::wal::Host;
 use std::fmt;
 
@@ -19,6 +20,65 @@ pub(crate) struct Core {
     pub(crate) space: Space,
     pub(crate) index: Index,
     pub(crate) on_fatal: Option<FatalCallback>,
+    /// Rung when a checkpoint may be due.
+    pub(super) bell: Bell,
+    /// What replay had to do at open, and what has been applied since.
+    replayed_bytes: AtomicU64,
+    records: AtomicU64,
+}
+
+/// Records and bytes of log.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Backlog {
+    pub(super) records: u64,
+    pub(super) log_bytes: u64,
+}
+
+impl Backlog {
+    /// What came after `earlier`.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            records: self.records - earlier.records,
+            log_bytes: self.log_bytes - earlier.log_bytes,
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn new(
+        volume: Arc<Volume>,
+        store: StoreId,
+        pool: BufferPool,
+        space: Space,
+        on_fatal: Option<FatalCallback>,
+    ) -> Self {
+        Self {
+            volume,
+            store,
+            pool,
+            space,
+            index: Index::new(),
+            on_fatal,
+            bell: Bell::default(),
+            replayed_bytes: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts what was replayed at open.
+    pub(super) fn count_replayed(&self, replayed: Backlog) {
+        self.records.fetch_add(replayed.records, Ordering::Relaxed);
+        self.replayed_bytes.fetch_add(replayed.log_bytes, Ordering::Relaxed);
+    }
+
+    /// Work that replay would have since the checkpoint that this open began with.
+    pub(super) fn backlog(&self) -> Backlog {
+        let written = self.volume.traffic.written(Purpose::Log);
+        Backlog {
+            records: self.records.load(Ordering::Relaxed),
+            log_bytes: self.replayed_bytes.load(Ordering::Relaxed) + written,
+        }
+    }
 }
 
 impl fmt::Debug for Core {
@@ -29,8 +89,10 @@ impl fmt::Debug for Core {
 
 impl Host for Core {
     fn apply(&self, entries: &[u8]) -> Vec<bool> {
-        apply(&self.index, &self.space, entries)
-            .expect("L1: entries that this process made are sound")
+        let applied = apply(&self.index, &self.space, entries)
+            .expect("L1: entries that this process made are sound");
+        self.records.fetch_add(applied.records, Ordering::Relaxed);
+        applied.answers
     }
 
     fn reserve_extent(&self, for_puts: bool) -> Result<ExtentNo> {
@@ -51,6 +113,10 @@ impl Host for Core {
 
     fn open_log_extent(&self, extent: ExtentNo) -> Incarnation {
         self.space.open_log_extent(extent)
+    }
+
+    fn rotated(&self) {
+        self.bell.ring();
     }
 
     fn poisoned(&self, cause: &Error) {

@@ -13,7 +13,7 @@ use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::Result;
 use crate::extent::Space;
 use crate::format::ids::{BatchNo, Epoch, Generation, PageNo, StoreId};
-use crate::format::superblock::{Anchor, Superblock};
+use crate::format::superblock::{Anchor, Checkpoint, Superblock};
 use crate::sync::Arc;
 use crate::wal::{Tail, begin_epoch};
 
@@ -35,8 +35,13 @@ pub(super) fn begin(
         creating: true,
         max_pages: geometry.max_pages,
         pages: 1,
-        anchor: Anchor { page: PageNo(0), chain: 0, batch: BatchNo(0), epoch: Epoch(0) },
-        root: PageNo(0),
+        checkpoint: Checkpoint::of_whole_log(Anchor {
+            page: PageNo(0),
+            chain: 0,
+            batch: BatchNo(0),
+            epoch: Epoch(0),
+        }),
+        previous: None,
         spares: Vec::new(),
     };
     volume.grow(1)?;
@@ -56,7 +61,7 @@ pub(super) fn finish(
         generation: Generation(1),
         creating: false,
         pages: volume.len_pages(),
-        anchor: write_genesis(volume, pool, marker.store, geometry)?,
+        checkpoint: Checkpoint::of_whole_log(write_genesis(volume, pool, marker.store, geometry)?),
         ..marker.clone()
     };
     write(volume, pool, &first)?;

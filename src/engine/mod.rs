@@ -5,22 +5,28 @@
 //! volume comes to be.
 
 mod apply;
+mod bell;
 mod check;
+mod checkpoint;
 mod core;
 mod creation;
+mod delta;
 mod geometry;
+mod image;
+mod load;
 mod open;
 mod read;
 mod recovery;
 mod write;
 
+use self::checkpoint::Checkpointer;
 use self::core::Core;
 use crate::device::{DeviceInfo, ForkGuard};
 use crate::error::{Error, Result};
 use crate::extent::bytes_of;
 use crate::format::location::Location;
-use crate::format::superblock::{MAX_SPARES, Superblock};
-use crate::index::{Key, View};
+use crate::format::superblock::Superblock;
+use crate::index::View;
 use crate::info::Info;
 use crate::metrics::{Counter, Metrics, Recorder, Stage};
 use crate::options::Options;
@@ -30,6 +36,7 @@ use crate::value::Value;
 use crate::wal::Log;
 use std::fmt;
 
+pub(crate) use checkpoint::Pace;
 #[cfg(test)]
 pub(crate) use open::{Background, Medium};
 pub(crate) use write::Operation;
@@ -42,9 +49,9 @@ pub(crate) struct Engine {
     options: Options,
     device: DeviceInfo,
     report: OpenReport,
-    /// The superblock that was found, and the one that was last written.
+    checkpointer: Arc<Checkpointer>,
+    /// The superblock that was found.
     opened_with: Superblock,
-    superblock: Mutex<Superblock>,
     fork: ForkGuard,
     closed: AtomicBool,
     threads: Mutex<Vec<Thread>>,
@@ -86,8 +93,8 @@ impl Engine {
 
     /// Where the values of `keys` are, all as of one moment.
     pub(crate) fn locate_all<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Location>>> {
-        let view = self.view()?;
-        Ok(keys.iter().map(|key| view.get(key.as_ref())).collect())
+        self.check_usable()?;
+        Ok(self.core.index.get_all(keys))
     }
 
     /// The values of `keys` at `locations`.
@@ -122,6 +129,19 @@ impl Engine {
         if self.fork.is_child() { 0 } else { self.core.index.len() }
     }
 
+    /// Writes a checkpoint of all that is there now.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        self.check_usable()?;
+        self.checkpointer.run()
+    }
+
+    /// Writes the next piece of a checkpoint.
+    #[cfg(test)]
+    pub(crate) fn checkpoint_step(&self) -> Result<checkpoint::Progress> {
+        self.check_usable()?;
+        self.checkpointer.step()
+    }
+
     pub(crate) fn sync(&self) -> Result<()> {
         self.check_usable()?;
         self.log.sync()
@@ -153,6 +173,7 @@ impl Engine {
         metrics.max_bytes = bytes_of(self.core.space.max_pages());
         metrics.log_bytes = bytes_of(usage.log_pages);
         metrics.large_bytes = bytes_of(usage.large_pages);
+        metrics.image_bytes = bytes_of(usage.image_pages);
         metrics.free_bytes = bytes_of(usage.free_pages);
         metrics
     }
@@ -163,21 +184,13 @@ impl Engine {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Err(Error::Closed);
         }
-        let closed = self.log.close().and_then(|()| self.write_superblock());
+        self.core.bell.close();
+        let closed = self.checkpointer.close(|| self.log.close());
         for thread in self.threads.lock().drain(..) {
             thread.join();
         }
         self.core.volume.close();
         closed
-    }
-
-    /// Writes a superblock that knows how far the volume has been prepared.
-    fn write_superblock(&self) -> Result<()> {
-        let mut superblock = self.superblock.lock();
-        superblock.generation = superblock.generation.next();
-        superblock.pages = self.core.volume.len_pages();
-        superblock.spares = self.core.space.prepared_spares(MAX_SPARES);
-        creation::write(&self.core.volume, &self.core.pool, &superblock)
     }
 }
 
@@ -189,6 +202,3 @@ impl Drop for Engine {
         let _ = self.close();
     }
 }
-
-/// A key that the index shares.
-pub(crate) type SharedKey = Key;

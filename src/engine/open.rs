@@ -1,10 +1,11 @@
 //! From a path to an open volume.
 
 use super::Engine;
+use super::checkpoint::Checkpointer;
 use super::core::Core;
 use super::creation;
 use super::geometry::Geometry;
-use super::recovery::{Found, find_superblock, recover};
+use super::recovery::{Found, Recovered, find_superblock, recover};
 use crate::device::{
     self, AlignedBuf, BufferPool, Device, DeviceInfo, DirectState, ForkGuard, Volume,
 };
@@ -12,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::extent::Space;
 use crate::format::ids::{PAGE_BYTES, PageNo, StoreId, pages_for};
 use crate::format::superblock::Superblock;
-use crate::index::Index;
 use crate::metrics::{Recorder, Stage};
 use crate::options::Options;
 use crate::report::OpenReport;
@@ -88,15 +88,15 @@ impl Engine {
         report.timings.lock = begun.elapsed();
         let max_pages = growth_limit(&superblock, options, volume.len_pages());
         let superblock = Superblock { max_pages, ..superblock };
-        let core = Arc::new(Core {
-            volume: Arc::clone(volume),
-            store: superblock.store,
-            space: Space::new(Arc::clone(volume), pool.clone(), superblock.extent_pages, max_pages),
-            pool: pool.clone(),
-            index: Index::new(),
-            on_fatal: options.on_fatal.clone(),
-        });
-        let start = recover(&core, &superblock, options.on_progress.as_ref(), &mut report)?;
+        let core = Arc::new(Core::new(
+            Arc::clone(volume),
+            superblock.store,
+            pool.clone(),
+            Space::new(Arc::clone(volume), pool.clone(), superblock.extent_pages, max_pages),
+            options.on_fatal.clone(),
+        ));
+        let Recovered { start, images, superblock } =
+            recover(&core, &superblock, options.on_progress.as_ref(), &mut report)?;
         if let DirectState::Unavailable { why } = &medium.info.direct {
             report.warnings.push(format!("transfers go through the page cache: {why}"));
         }
@@ -114,14 +114,23 @@ impl Engine {
         };
         let host = Arc::clone(&core);
         let log = Log::new(config, Arc::clone(volume), host, Arc::clone(&recorder), pool, start);
+        let log = Arc::new(log);
+        let checkpointer = Checkpointer::new(
+            &core,
+            &log,
+            &recorder,
+            options.pace(max_pages),
+            superblock.clone(),
+            images,
+        );
         let engine = Arc::new(Self {
             core,
-            log: Arc::new(log),
+            log,
             recorder,
             options: options.clone(),
             device: medium.info.clone(),
             report,
-            superblock: Mutex::new(superblock.clone()),
+            checkpointer: Arc::new(checkpointer),
             opened_with: superblock,
             fork: ForkGuard::new(),
             closed: AtomicBool::new(false),
@@ -141,9 +150,11 @@ impl Engine {
     fn start_threads(&self) -> Result<()> {
         let flusher = Arc::clone(&self.log);
         let upkeep = Arc::clone(&self.log);
+        let checkpointer = Arc::clone(&self.checkpointer);
         let started = [
             Thread::start("extentdb-flush", move || flusher.run_flusher()),
             Thread::start("extentdb-upkeep", move || upkeep.run_upkeep()),
+            Thread::start("extentdb-checkpoint", move || checkpointer.run_background()),
         ];
         let mut threads = self.threads.lock();
         for thread in started {

@@ -1,15 +1,22 @@
 //! Opening a volume that exists: a barrier, the newest superblock, the log; then one page, which
 //! begins the epoch (R1, R2).
 
-use super::apply::apply;
-use super::core::Core;
+use super::apply::large_run;
+use super::checkpoint::Images;
+use super::core::{Backlog, Core};
+use super::delta::Delta;
+use super::image::Root;
+use super::load::Merge;
 use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
-use crate::extent::Space;
+use crate::extent::bytes_of;
+use crate::format::extent_state::Role;
 use crate::format::ids::{BatchNo, Generation, PAGE_BYTES, PageNo};
 use crate::format::large::{LargeIdentity, LargeShape, open as open_large};
 use crate::format::record::Record;
-use crate::format::superblock::{EXTENT_SHIFTS, FORMAT_VERSION, Superblock, SuperblockFault};
+use crate::format::superblock::{
+    Anchor, Checkpoint, EXTENT_SHIFTS, FORMAT_VERSION, Superblock, SuperblockFault,
+};
 use crate::index::Index;
 use crate::options::ProgressCallback;
 use crate::report::{DroppedTail, OpenProgress, OpenReport};
@@ -117,18 +124,25 @@ fn read_superblock(volume: &Volume, at: PageNo, page: &mut AlignedBuf) -> Copy {
     }
 }
 
-/// Takes what replay accepts into the index.
-struct Recovering<'a> {
+/// Collects what replay accepts.
+struct Collecting<'a> {
     core: &'a Core,
     progress: Option<&'a ProgressCallback>,
+    delta: Delta,
 }
 
-impl Sink for Recovering<'_> {
+impl Sink for Collecting<'_> {
     fn accept(&mut self, entries: &[u8]) -> Result<()> {
-        match apply(&self.core.index, &self.core.space, entries) {
-            Some(_) => Ok(()),
-            None => Err(corrupt(PageNo(0), "the log holds a record that makes no sense")),
-        }
+        let (space, len_pages) = (&self.core.space, self.core.volume.len_pages());
+        let sound = self.delta.add(entries, |record| {
+            if let Record::Announce { extent, state } = *record {
+                return state.role == Role::Large && space.adopt_extent(extent, state);
+            }
+            let Some((page, run)) = large_run(record) else { return true };
+            space.adopt_large(page, run);
+            page.0 + run.pages <= len_pages
+        });
+        if sound { Ok(()) } else { Err(corrupt(PageNo(0), SENSELESS)) }
     }
 
     fn is_whole(&mut self, record: &Record<'_>) -> Result<bool> {
@@ -161,58 +175,141 @@ impl Sink for Recovering<'_> {
                 batch: batch.0,
                 log_extents: extents as u64,
                 extents: self.core.volume.len_pages() / pages,
+                loaded_bytes: 0,
+                image_bytes: 0,
             });
         }
     }
 }
 
-/// Rebuilds the index and the extent table from the log, and begins a new epoch.
+/// What recovery leaves behind.
+pub(super) struct Recovered {
+    pub(super) start: LogStart,
+    pub(super) images: Images,
+    /// The superblock, without what turned out to be damaged.
+    pub(super) superblock: Superblock,
+}
+
+/// Rebuilds index and extent table from the newest checkpoint, or from the one before if a page
+/// of that is damaged, and the log after it; then begins a new epoch.
 pub(super) fn recover(
     core: &Core,
     superblock: &Superblock,
     progress: Option<&ProgressCallback>,
     report: &mut OpenReport,
-) -> Result<LogStart> {
+) -> Result<Recovered> {
     if core.volume.len_pages() < superblock.pages {
         return Err(corrupt(PageNo(core.volume.len_pages()), "the volume was cut short"));
     }
+    // What the newest shows was durable when it was put in force.
+    let proved = superblock.checkpoint.anchor.batch;
+    let newest = rebuild(core, superblock, proved, progress, report);
+    match (newest, superblock.previous) {
+        (Ok(rebuilt), _) => finish(core, superblock.clone(), rebuilt, report),
+        (Err(error), Some(previous)) if superblock.checkpoint.root != PageNo(0) => {
+            let elder = Superblock { checkpoint: previous, previous: None, ..superblock.clone() };
+            core.space.forget();
+            // If it is of no use either, the newest is the one to speak of.
+            let Ok(mut rebuilt) = rebuild(core, &elder, proved, progress, report) else {
+                return Err(error);
+            };
+            rebuilt.images.damaged = true;
+            report.repaired.push(format!("the newest checkpoint, by the one before it ({error})"));
+            finish(core, elder, rebuilt, report)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// The state as a checkpoint and the log after it tell it.
+struct Rebuilt {
+    replayed: Replayed,
+    images: Images,
+}
+
+/// Rebuilds the state from the newest checkpoint of `superblock`. The log holds at least the
+/// batches up to `proved`.
+fn rebuild(
+    core: &Core,
+    superblock: &Superblock,
+    proved: BatchNo,
+    progress: Option<&ProgressCallback>,
+    report: &mut OpenReport,
+) -> Result<Rebuilt> {
+    let Superblock { checkpoint, previous, .. } = *superblock;
     let begun = sync::now();
-    let mut sink = Recovering { core, progress };
-    let replay = Replay::new(
+    let root = read_root(core, Some(checkpoint))?;
+    let mut images = Images::default();
+    if let Some(root) = &root {
+        if !core.space.adopt_image(&root.extents, root.image()) {
+            return Err(corrupt(checkpoint.root, "a checkpoint image lies where none can"));
+        }
+        images.newest.clone_from(&root.extents);
+    }
+    let proved = root.as_ref().map_or(proved, |root| root.newest.max(proved));
+    let mut sink = Collecting { core, progress, delta: Delta::default() };
+    let replayed = Replay::new(
         &core.volume,
         &core.pool,
         core.store,
         superblock.extent_pages,
-        superblock.anchor,
+        checkpoint.anchor,
         &mut sink,
-    )?;
-    let replayed = replay.run()?;
-    adopt_extents(&core.space, superblock, &replayed)?;
+    )?
+    .proving(proved)
+    .run()?;
+    images.backlog = Backlog {
+        records: sink.delta.len(),
+        log_bytes: bytes_of(replayed.extents.len() as u64 * u64::from(superblock.extent_pages)),
+    };
+    let delta = sink.delta;
     report.timings.replay = begun.elapsed();
-    describe(&replayed, superblock, &core.index, report);
     let begun = sync::now();
-    let start = begin(core, superblock, replayed)?;
-    report.timings.begin = begun.elapsed();
-    Ok(start)
-}
-
-fn adopt_extents(space: &Space, superblock: &Superblock, replayed: &Replayed) -> Result<()> {
     for &(extent, incarnation) in &replayed.extents {
-        if !space.adopt_log_extent(extent, incarnation) {
+        if !core.space.adopt_log_extent(extent, incarnation) {
             return Err(corrupt(replayed.tail.next_page(), "the log runs through itself"));
         }
     }
-    if !space.derive_free() {
-        return Err(corrupt(replayed.tail.next_page(), "large values overlap"));
+    let mut merge = Merge::new(core, delta.sorted());
+    if let Some(root) = &root {
+        images.bytes = root.bytes();
+        for slice in root.slices(core)? {
+            merge.take(&slice?)?;
+        }
+    }
+    let (tree, liveness) = merge.finish()?;
+    core.index.replace_all(tree);
+    // The log that the older checkpoint starts from is kept, to the end.
+    let life = |at: Checkpoint| {
+        core.space.incarnation_of(core.space.extent_of(at.anchor.page)).unwrap_or_default()
+    };
+    let first = previous.map_or(life(checkpoint), |elder| life(elder).min(life(checkpoint)));
+    let kept = first..=replayed.tail.incarnation;
+    if !core.space.derive_free(&liveness, &kept) {
+        return Err(corrupt(replayed.tail.next_page(), "values lie where none can be"));
     }
     let tail = &replayed.tail;
-    if tail.successor != tail.extent && !space.adopt_successor(tail.successor) {
+    if tail.successor != tail.extent && !core.space.adopt_successor(tail.successor) {
         return Err(corrupt(tail.next_page(), "the log's successor is in use"));
     }
     for &spare in &superblock.spares {
-        space.adopt_spare(spare);
+        core.space.adopt_spare(spare);
     }
-    Ok(())
+    // The older image serves only if the newest does not. Where its root is damaged, or this
+    // superblock is so old that something else is there by now, it has nothing to lose.
+    if let Ok(Some(elder)) = read_root(core, previous)
+        && core.space.adopt_image(&elder.extents, elder.image())
+    {
+        images.previous = elder.extents;
+    }
+    report.timings.load = begun.elapsed();
+    describe(&replayed, superblock, &core.index, report);
+    Ok(Rebuilt { replayed, images })
+}
+
+fn read_root(core: &Core, checkpoint: Option<Checkpoint>) -> Result<Option<Root>> {
+    let with_image = checkpoint.filter(|checkpoint| checkpoint.root != PageNo(0));
+    with_image.map(|checkpoint| Root::read(core, checkpoint)).transpose()
 }
 
 fn describe(replayed: &Replayed, superblock: &Superblock, index: &Index, report: &mut OpenReport) {
@@ -231,6 +328,21 @@ fn describe(replayed: &Replayed, superblock: &Superblock, index: &Index, report:
     }
 }
 
+/// Begins the epoch that this open is.
+fn finish(
+    core: &Core,
+    superblock: Superblock,
+    rebuilt: Rebuilt,
+    report: &mut OpenReport,
+) -> Result<Recovered> {
+    let Rebuilt { replayed, mut images } = rebuilt;
+    images.damaged |= replayed.generation > superblock.generation;
+    let begun = sync::now();
+    let start = begin(core, &superblock, replayed)?;
+    report.timings.begin = begun.elapsed();
+    Ok(Recovered { start, images, superblock })
+}
+
 /// Writes the epoch's header: the only write of an open. Without room for it, and none to be
 /// had, the log is not added to, now or later: the store can be read, and is full.
 fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<LogStart> {
@@ -242,7 +354,7 @@ fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<Log
         // Its last pages are for naming a successor, and for nothing else.
         match core.space.reserve_extent(false) {
             Ok(extent) => tail.successor = extent,
-            Err(Error::Full { .. }) => return Ok(frozen(tail, footers, generation)),
+            Err(Error::Full { .. }) => return Ok(frozen(superblock, tail, footers, generation)),
             Err(error) => return Err(error),
         }
     }
@@ -261,12 +373,26 @@ fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<Log
     }
     begin_epoch(&core.volume, &core.pool, core.store, generation, epoch, &mut tail)?;
     let short_of_space = !core.space.has_room_for_puts();
-    Ok(LogStart { tail, footers, generation, frozen: false, short_of_space })
+    let settled = Anchor {
+        page: PageNo(tail.next_page().0 - 1),
+        chain: tail.chain,
+        batch: tail.batch,
+        epoch,
+    };
+    Ok(LogStart { tail, footers, generation, settled, frozen: false, short_of_space })
 }
 
-fn frozen(tail: Tail, footers: VecDeque<Tail>, generation: Generation) -> LogStart {
-    LogStart { tail, footers, generation, frozen: true, short_of_space: true }
+fn frozen(
+    superblock: &Superblock,
+    tail: Tail,
+    footers: VecDeque<Tail>,
+    generation: Generation,
+) -> LogStart {
+    let settled = superblock.checkpoint.anchor;
+    LogStart { tail, footers, generation, settled, frozen: true, short_of_space: true }
 }
+
+const SENSELESS: &str = "the log holds a record that makes no sense";
 
 fn corrupt(page: PageNo, what: &'static str) -> Error {
     Error::Corrupt { page: page.0, key: None, what }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::extent::Allocation;
 use crate::extent::large::{LargeWriter, Source};
 use crate::format::large::LargeShape;
+use crate::format::location::Location;
 use crate::format::log_page::PAYLOAD_BYTES;
 use crate::format::record::{Expected, LargePointer, MAX_PREFIX_BYTES, Record};
 use crate::metrics::{Counter, Stage};
@@ -308,7 +309,8 @@ impl Engine {
         let pages = self.core.space.extent_pages() as usize;
         let most = pages * PAYLOAD_BYTES / INLINE_FRACTION;
         let record = MAX_PREFIX_BYTES + key_len + value_len as usize;
-        value_len <= self.options.large_min && (record <= most || value_len == 0)
+        let longest = self.options.large_min.min(Location::MAX_INLINE_BYTES);
+        value_len <= longest && (record <= most || value_len == 0)
     }
 }
 

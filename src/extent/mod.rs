@@ -4,4 +4,4 @@ pub(crate) mod large;
 mod runs;
 mod space;
 
-pub(crate) use space::{Allocation, LargeRun, Space, bytes_of};
+pub(crate) use space::{Allocation, LargeRun, LiveChanges, Liveness, Space, bytes_of};

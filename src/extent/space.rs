@@ -1,7 +1,7 @@
 //! Which extent holds what, and where there is room.
 //!
-//! Nothing here is stored: roles and incarnations come back from the log, and what is free is
-//! what nothing refers to (G5).
+//! Roles and incarnations come back from the image and the log; how much of an extent is live,
+//! and what is free, is derived from the index (G5).
 
 use super::runs::FreeRuns;
 use crate::device::{BufferPool, Purpose, Volume};
@@ -10,6 +10,7 @@ use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Free extents that puts leave for deletes and for the log to move on.
 const RESERVE: usize = 2;
@@ -29,11 +30,18 @@ struct Extent {
     reserved: bool,
     /// Whether the log says that it is a large extent.
     announced: bool,
+    /// Bytes of the records in it that the index refers to; large values are counted apart.
+    live: u64,
 }
 
 impl Extent {
-    const FREE: Self =
-        Self { state: ExtentState::FREE, prepared: false, reserved: false, announced: false };
+    const FREE: Self = Self {
+        state: ExtentState::FREE,
+        prepared: false,
+        reserved: false,
+        announced: false,
+        live: 0,
+    };
 
     fn is_free(&self) -> bool {
         self.state.role == Role::Free && !self.reserved
@@ -47,6 +55,50 @@ pub(crate) struct LargeRun {
     pub(crate) incarnation: Incarnation,
     /// Whether the index refers to it.
     pub(crate) live: bool,
+}
+
+/// How a pass over records changed what the index refers to.
+#[derive(Debug, Default)]
+pub(crate) struct LiveChanges {
+    total: i64,
+    /// By extent, for records in the log; neighbours differ.
+    extents: Vec<(ExtentNo, i64)>,
+}
+
+impl LiveChanges {
+    /// A record in `extent`, `None` for a large value, counts `bytes` more, or less.
+    pub(crate) fn add(&mut self, extent: Option<ExtentNo>, bytes: i64) {
+        self.total += bytes;
+        let Some(extent) = extent else { return };
+        match self.extents.last_mut() {
+            Some((last, change)) if *last == extent => *change += bytes,
+            _ => self.extents.push((extent, bytes)),
+        }
+    }
+}
+
+/// What the index refers to, all of it.
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    total: u64,
+    extents: Vec<u64>,
+    /// First pages of large values.
+    large: Vec<PageNo>,
+}
+
+impl Liveness {
+    /// A record of `bytes` bytes in `extent`. False if there is no such extent.
+    pub(crate) fn add_record(&mut self, extent: ExtentNo, bytes: u64) -> bool {
+        self.total += bytes;
+        let live = self.extents.get_mut(extent.0 as usize);
+        live.map(|live| *live += bytes).is_some()
+    }
+
+    /// A large value that starts at `page`.
+    pub(crate) fn add_large(&mut self, page: PageNo, bytes: u64) {
+        self.total += bytes;
+        self.large.push(page);
+    }
 }
 
 /// Pages that were set aside for a large value.
@@ -89,6 +141,7 @@ pub(crate) struct Space {
 pub(crate) struct Usage {
     pub(crate) log_pages: u64,
     pub(crate) large_pages: u64,
+    pub(crate) image_pages: u64,
     pub(crate) free_pages: u64,
 }
 
@@ -100,17 +153,7 @@ impl Space {
         extent_pages: u32,
         max_pages: u64,
     ) -> Self {
-        let mut extents = vec![Extent::FREE; extents_in(volume.len_pages(), extent_pages)];
-        if let Some(first) = extents.first_mut() {
-            first.state.role = Role::Super;
-        }
-        let table = Table {
-            extents,
-            runs: FreeRuns::default(),
-            large: BTreeMap::new(),
-            epoch: Epoch(0),
-            serial: 0,
-        };
+        let table = Table::new(volume.len_pages(), extent_pages);
         Self {
             volume,
             pool,
@@ -147,10 +190,15 @@ impl Space {
         self.table.read().large.get(&page.0).copied()
     }
 
-    /// The index refers to a record of `added` bytes instead of one of `removed`.
-    pub(crate) fn count_live(&self, added: u64, removed: u64) {
-        // One number for both, as it wraps; only the one who applies changes it.
-        self.live_bytes.fetch_add(added.wrapping_sub(removed), Ordering::Relaxed);
+    /// What the index refers to changed.
+    pub(crate) fn count_live(&self, changes: &LiveChanges) {
+        // One number for all, as it wraps; only the one who applies changes it.
+        self.live_bytes.fetch_add(changes.total as u64, Ordering::Relaxed);
+        let mut table = self.table.write();
+        for &(extent, change) in &changes.extents {
+            let live = &mut table.extents[extent.0 as usize].live;
+            *live = live.checked_add_signed(change).expect("G5: live bytes are exact");
+        }
     }
 
     /// Bytes of the records that the index refers to, heads included.
@@ -167,6 +215,7 @@ impl Space {
             match extent.state.role {
                 Role::Log => usage.log_pages += pages,
                 Role::Large => usage.large_pages += pages,
+                Role::Checkpoint => usage.image_pages += pages,
                 _ if extent.is_free() => usage.free_pages += pages,
                 _ => {}
             }
@@ -343,19 +392,51 @@ impl Space {
         Ok(())
     }
 
-    /// The log is in `extent`; replay found it there.
+    /// The log is in `extent`; replay found it there. False if it cannot be.
     pub(crate) fn adopt_log_extent(&self, extent: ExtentNo, incarnation: Incarnation) -> bool {
+        let state = ExtentState { role: Role::Log, incarnation };
+        self.adopt(extent, state, |known| known <= incarnation)
+    }
+
+    /// An image lists an extent, or the log announces it; what is newer is known already. False
+    /// if it cannot be.
+    pub(crate) fn adopt_extent(&self, extent: ExtentNo, state: ExtentState) -> bool {
+        matches!(state.role, Role::Log | Role::Large) && self.adopt(extent, state, |_| true)
+    }
+
+    fn adopt(
+        &self,
+        extent: ExtentNo,
+        state: ExtentState,
+        may_follow: impl Fn(Incarnation) -> bool,
+    ) -> bool {
         let mut table = self.table.write();
         let Some(entry) = table.extents.get_mut(extent.0 as usize) else { return false };
-        if entry.state.role != Role::Free && entry.state.role != Role::Large {
+        let known = entry.state.incarnation;
+        if matches!(entry.state.role, Role::Super | Role::Checkpoint) || !may_follow(known) {
             return false;
         }
-        *entry = Extent {
-            state: ExtentState { role: Role::Log, incarnation },
-            prepared: true,
-            ..Extent::FREE
-        };
+        if known <= state.incarnation {
+            let (prepared, announced) = (state.role == Role::Log, state.role == Role::Large);
+            *entry = Extent { state, prepared, announced, ..Extent::FREE };
+        }
         true
+    }
+
+    /// An image is in `extents`. False, and nothing is adopted, if something else is in one.
+    pub(crate) fn adopt_image(&self, extents: &[ExtentNo], image: Incarnation) -> bool {
+        let mut table = self.table.write();
+        let vacant = |extent: &ExtentNo| {
+            table.extents.get(extent.0 as usize).is_some_and(|entry| entry.is_free())
+        };
+        let all_vacant = extents.iter().all(vacant);
+        if all_vacant {
+            let state = ExtentState { role: Role::Checkpoint, incarnation: image };
+            for extent in extents {
+                table.extents[extent.0 as usize] = Extent { state, ..Extent::FREE };
+            }
+        }
+        all_vacant
     }
 
     /// The superblock lists `extent` as prepared.
@@ -375,24 +456,21 @@ impl Space {
         entry.state.role == Role::Free
     }
 
-    /// An announcement in the log.
-    pub(crate) fn announce(&self, extent: ExtentNo, state: ExtentState) -> bool {
+    /// An announcement that is being applied: its extent is in use already.
+    pub(crate) fn announce(&self, extent: ExtentNo, state: ExtentState) {
         let mut table = self.table.write();
-        let Some(entry) = table.extents.get_mut(extent.0 as usize) else { return false };
-        let sound = matches!(entry.state.role, Role::Free | Role::Large) && !entry.reserved;
-        entry.state = state;
+        let entry = &mut table.extents[extent.0 as usize];
+        assert_eq!(entry.state, state, "G4: an extent is announced in the life that it is in");
         entry.announced = true;
-        sound && state.role == Role::Large
     }
 
-    /// The index refers to a large value from now on. False if its pages cannot hold one.
-    pub(crate) fn adopt_large(&self, page: PageNo, run: LargeRun) -> bool {
+    /// The index refers to a large value from now on, or may when replay is over.
+    pub(crate) fn adopt_large(&self, page: PageNo, run: LargeRun) {
         let mut table = self.table.write();
-        let in_large = extents_of(page.0, run.pages, self.extent_pages).all(|extent| {
-            table.extents.get(extent.0 as usize).is_some_and(|e| e.state.role == Role::Large)
-        });
-        table.large.insert(page.0, run);
-        in_large
+        let known = table.large.get(&page.0).map(|known| known.incarnation);
+        if known.is_none_or(|known| known <= run.incarnation) {
+            table.large.insert(page.0, run);
+        }
     }
 
     /// The index refers no more to the large value at `page`.
@@ -402,9 +480,71 @@ impl Space {
         }
     }
 
-    /// After replay: what nothing refers to is free. False if values overlap, or lie in the log.
-    pub(crate) fn derive_free(&self) -> bool {
-        self.table.write().derive_free(self.extent_pages)
+    /// Forgets what was adopted: another checkpoint tells it.
+    pub(crate) fn forget(&self) {
+        *self.table.write() = Table::new(self.volume.len_pages(), self.extent_pages);
+    }
+
+    /// Nothing is known to be live yet.
+    pub(crate) fn no_liveness(&self) -> Liveness {
+        let extents = self.table.read().extents.len();
+        Liveness { total: 0, extents: vec![0; extents], large: Vec::new() }
+    }
+
+    /// After replay: what nothing refers to is free, but for log extents whose incarnations are
+    /// in `kept`. False if values overlap, or lie where no value can.
+    pub(crate) fn derive_free(
+        &self,
+        liveness: &Liveness,
+        kept: &RangeInclusive<Incarnation>,
+    ) -> bool {
+        self.live_bytes.store(liveness.total, Ordering::Relaxed);
+        self.table.write().derive_free(self.extent_pages, liveness, kept)
+    }
+
+    /// Sets an extent aside for an image.
+    pub(crate) fn take_image_extent(&self, image: Incarnation) -> Result<ExtentNo> {
+        loop {
+            let known = self.table.read().extents.len();
+            if let Some(extent) = self.table.write().take_image_extent(image) {
+                return Ok(extent);
+            }
+            self.grow_beyond(known, 1)?;
+        }
+    }
+
+    /// Takes back extents of an image that no superblock names any more, or ever did. Part of
+    /// each was written, so only zeros make it fit for the log.
+    pub(crate) fn free_image(&self, extents: &[ExtentNo]) {
+        let mut table = self.table.write();
+        for extent in extents {
+            let entry = &mut table.extents[extent.0 as usize];
+            assert_eq!(entry.state.role, Role::Checkpoint, "C4: only images are given up here");
+            *entry = Extent::FREE;
+        }
+    }
+
+    /// An incarnation for an image.
+    pub(crate) fn next_incarnation(&self) -> Incarnation {
+        self.table.write().next_incarnation()
+    }
+
+    /// Up to `limit` lines of the extent table from `from` on: extents that hold records.
+    pub(crate) fn lines(&self, from: ExtentNo, limit: usize) -> Vec<(ExtentNo, ExtentState)> {
+        let table = self.table.read();
+        numbered(&table.extents)
+            .skip(from.0 as usize)
+            .filter(|(_, extent)| matches!(extent.state.role, Role::Log | Role::Large))
+            .map(|(number, extent)| (number, extent.state))
+            .take(limit)
+            .collect()
+    }
+
+    /// Up to `limit` large values that the index refers to, from `from` on.
+    pub(crate) fn live_runs(&self, from: PageNo, limit: usize) -> Vec<(PageNo, LargeRun)> {
+        let table = self.table.read();
+        let runs = table.large.range(from.0..).filter(|(_, run)| run.live);
+        runs.map(|(&page, &run)| (PageNo(page), run)).take(limit).collect()
     }
 
     /// A new epoch issues incarnations from now on.
@@ -416,6 +556,15 @@ impl Space {
 }
 
 impl Table {
+    fn new(pages: u64, extent_pages: u32) -> Self {
+        let mut extents = vec![Extent::FREE; extents_in(pages, extent_pages)];
+        if let Some(first) = extents.first_mut() {
+            first.state.role = Role::Super;
+        }
+        let (runs, large) = (FreeRuns::default(), BTreeMap::new());
+        Self { extents, runs, large, epoch: Epoch(0), serial: 0 }
+    }
+
     fn next_incarnation(&mut self) -> Incarnation {
         self.serial += 1;
         Incarnation { epoch: self.epoch, serial: self.serial }
@@ -454,25 +603,60 @@ impl Table {
             .map(|last| last + 1 - need)
     }
 
-    /// G5: pages of large extents that no value holds are free, and so are the extents in which
-    /// none is left.
-    fn derive_free(&mut self, extent_pages: u32) -> bool {
+    fn take_image_extent(&mut self, image: Incarnation) -> Option<ExtentNo> {
+        let mut free = numbered(&self.extents).filter(|(_, extent)| extent.is_free());
+        // Prepared ones are left to the log where others will do.
+        let first = free.next()?.0;
+        let (mut chosen, mut count) = (first, 1);
+        for (number, extent) in free {
+            count += 1;
+            if !extent.prepared && self.extents[chosen.0 as usize].prepared {
+                chosen = number;
+            }
+        }
+        (count > RESERVE).then(|| {
+            let state = ExtentState { role: Role::Checkpoint, incarnation: image };
+            self.extents[chosen.0 as usize] = Extent { state, ..Extent::FREE };
+            chosen
+        })
+    }
+
+    /// G5: extents in which nothing is live are free, and so are pages of large extents that no
+    /// value holds.
+    fn derive_free(
+        &mut self,
+        extent_pages: u32,
+        liveness: &Liveness,
+        kept: &RangeInclusive<Incarnation>,
+    ) -> bool {
+        self.large.values_mut().for_each(|run| run.live = false);
+        for page in &liveness.large {
+            let Some(run) = self.large.get_mut(&page.0) else { return false };
+            run.live = true;
+        }
         self.large.retain(|_, run| run.live);
         let mut used = vec![false; self.extents.len()];
         for (&start, run) in &self.large {
             for extent in extents_of(start, run.pages, extent_pages) {
-                used[extent.0 as usize] = true;
+                let Some(used) = used.get_mut(extent.0 as usize) else { return false };
+                *used = true;
             }
         }
         self.runs = FreeRuns::default();
         let pages = u64::from(extent_pages);
         for (number, extent) in self.extents.iter_mut().enumerate() {
-            if extent.state.role == Role::Large {
-                if used[number] {
-                    self.runs.insert(number as u64 * pages, pages);
-                } else {
-                    *extent = Extent::FREE;
+            extent.live = liveness.extents[number];
+            match extent.state.role {
+                Role::Large if used[number] => self.runs.insert(number as u64 * pages, pages),
+                Role::Large => *extent = Extent::FREE,
+                // Those after the end of the log never came to be.
+                Role::Log if extent.live == 0 && !kept.contains(&extent.state.incarnation) => {
+                    *extent = Extent { prepared: true, ..Extent::FREE };
                 }
+                _ => {}
+            }
+            if extent.live > 0 && extent.state.role != Role::Log {
+                return false;
             }
         }
         self.large.iter().all(|(&start, run)| self.runs.remove(start, run.pages))

@@ -12,6 +12,9 @@ use super::ids::{
     BatchNo, Epoch, ExtentNo, Generation, Incarnation, MAX_VOLUME_PAGES, PAGE_BYTES, PageNo,
     StoreId,
 };
+use super::image::{
+    self, EXTENTS_PER_ROOT, Position, RootPage, RunLine, SliceHeader, SliceKind, slice_pages,
+};
 use super::large::{self, BLOCK_BYTES, FIXED_BYTES, LargeIdentity, LargeShape};
 use super::location::{Home, Location};
 use super::log_page::{self, HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind};
@@ -19,9 +22,17 @@ use super::record::{
     self, ANNOUNCE_BYTES, BATCH_ENTRY_BYTES, EXPECTED_BYTES, Expected, LargePointer,
     MAX_PREFIX_BYTES, PLACE_BYTES, POINTER_BYTES, RECORD_ALIGN, Record, encode_batch_entry,
 };
-use super::superblock::{self, Anchor, FORMAT_VERSION, MAGIC, MAX_SPARES, Superblock};
+use super::superblock::{
+    self, Anchor, Checkpoint, FORMAT_VERSION, MAGIC, MAX_SPARES, Superblock, SuperblockFault,
+};
 use crate::db::Db;
+use crate::device::{self, BufferPool, DirectIo};
+use crate::engine::{Background, Engine, Medium};
+use crate::index::{CompactLeaf, Index, Leaves};
+use crate::options::Options;
+use crate::sync::Arc;
 use std::fmt::Write;
+use std::path::Path;
 
 const DOC: &str = include_str!("../../docs/format.md");
 
@@ -158,6 +169,16 @@ const POINTER: LargePointer = LargePointer {
     incarnation: INCARNATION,
     barriered: true,
 };
+const CHECKPOINT: Checkpoint = Checkpoint {
+    anchor: Anchor {
+        page: PageNo(0xa1a2_a3a4_a5a6_a7a8),
+        chain: 0xb1b2_b3b4,
+        batch: BatchNo(0xc1c2_c3c4_c5c6_c7c8),
+        epoch: Epoch(0xd1d2_d3d4),
+    },
+    root: PageNo(0xe1e2_e3e4_e5e6_e7e8),
+    image: INCARNATION,
+};
 const STATE: ExtentState = ExtentState { role: Role::Large, incarnation: INCARNATION };
 
 fn location() -> Location {
@@ -182,6 +203,9 @@ fn the_constants_are_documented() {
         ("most prefix bytes", MAX_PREFIX_BYTES as u64),
         ("block bytes", BLOCK_BYTES as u64),
         ("most spares", MAX_SPARES as u64),
+        ("slice header bytes", image::HEADER_BYTES as u64),
+        ("most listed extents", EXTENTS_PER_ROOT as u64),
+        ("most packed value bytes", u64::from(Location::MAX_INLINE_BYTES)),
         ("most volume pages", MAX_VOLUME_PAGES),
     ];
     assert_eq!(documented.len(), constants.len());
@@ -194,6 +218,7 @@ fn the_constants_are_documented() {
 #[test]
 fn the_superblock_is_as_documented() {
     let spares: Vec<_> = (0..MAX_SPARES as u32).map(|i| ExtentNo(0x7172_7300 + i)).collect();
+    let previous = Checkpoint { root: PageNo(0x4546_4748_494a_4b4c), ..CHECKPOINT };
     let sample = Superblock {
         store: STORE,
         generation: Generation(0x8182_8384_8586_8788),
@@ -202,20 +227,15 @@ fn the_superblock_is_as_documented() {
         creating: true,
         max_pages: 0x0910_1112_1314_1516,
         pages: 0x0120_2122_2324_2526,
-        anchor: Anchor {
-            page: PageNo(0xa1a2_a3a4_a5a6_a7a8),
-            chain: 0xb1b2_b3b4,
-            batch: BatchNo(0xc1c2_c3c4_c5c6_c7c8),
-            epoch: Epoch(0xd1d2_d3d4),
-        },
-        root: PageNo(0xe1e2_e3e4_e5e6_e7e8),
+        checkpoint: CHECKPOINT,
+        previous: Some(previous),
         spares,
     };
     let mut page = vec![0xff; PAGE_BYTES];
     sample.encode(&mut page);
     let spares = sample.spares.iter().flat_map(|spare| u32s(spare.0)).collect();
     use superblock as at;
-    let fields: [Field<'_>; 16] = [
+    let fields: [Field<'_>; 13] = [
         ("checksum", Some(at::CHECKSUM_AT), u32s(crc32c::crc32c(&page[4..]))),
         ("version", Some(at::VERSION_AT), u32s(FORMAT_VERSION)),
         ("magic", Some(at::MAGIC_AT), MAGIC.to_vec()),
@@ -225,11 +245,8 @@ fn the_superblock_is_as_documented() {
         ("flags", Some(at::FLAGS_AT), u32s(3)),
         ("max pages", Some(at::MAX_PAGES_AT), u64s(sample.max_pages)),
         ("pages", Some(at::PAGES_AT), u64s(sample.pages)),
-        ("anchor page", Some(at::ANCHOR_PAGE_AT), u64s(sample.anchor.page.0)),
-        ("anchor batch", Some(at::ANCHOR_BATCH_AT), u64s(sample.anchor.batch.0)),
-        ("anchor chain", Some(at::ANCHOR_CHAIN_AT), u32s(sample.anchor.chain)),
-        ("anchor epoch", Some(at::ANCHOR_EPOCH_AT), u32s(sample.anchor.epoch.0)),
-        ("root", Some(at::ROOT_AT), u64s(sample.root.0)),
+        ("checkpoint", Some(at::CHECKPOINT_AT), block_of(&CHECKPOINT)),
+        ("previous", Some(at::PREVIOUS_AT), block_of(&previous)),
         ("spare count", Some(at::SPARE_COUNT_AT), u32s(MAX_SPARES as u32)),
         ("spares", Some(at::SPARES_AT), spares),
     ];
@@ -242,6 +259,61 @@ fn the_superblock_is_as_documented() {
         assert_eq!(u64::from(page[at::FLAGS_AT]), value, "{name}");
     }
     assert_eq!(values("Superblock flags").len(), 2);
+
+    Superblock { previous: None, ..sample }.encode(&mut page);
+    assert_eq!(page[at::PREVIOUS_AT..at::SPARE_COUNT_AT], [0; Checkpoint::BYTES]);
+}
+
+/// The bytes of a checkpoint block, as the document draws it.
+fn block_of(checkpoint: &Checkpoint) -> Vec<u8> {
+    let Checkpoint { anchor, root, image } = checkpoint;
+    [
+        u64s(anchor.page.0),
+        u64s(anchor.batch.0),
+        u32s(anchor.chain),
+        u32s(anchor.epoch.0),
+        u64s(root.0),
+        u64s(image.serial),
+        u32s(image.epoch.0),
+        vec![0; 4],
+    ]
+    .concat()
+}
+
+#[test]
+fn the_checkpoint_block_is_as_documented() {
+    let sample = Superblock { checkpoint: CHECKPOINT, ..marker() };
+    let mut page = vec![0xff; PAGE_BYTES];
+    sample.encode(&mut page);
+    let block = &page[superblock::CHECKPOINT_AT..superblock::PREVIOUS_AT];
+    let Checkpoint { anchor, root, image } = CHECKPOINT;
+    use superblock as at;
+    let fields: [Field<'_>; 7] = [
+        ("anchor page", Some(at::ANCHOR_PAGE_AT), u64s(anchor.page.0)),
+        ("anchor batch", Some(at::ANCHOR_BATCH_AT), u64s(anchor.batch.0)),
+        ("anchor chain", Some(at::ANCHOR_CHAIN_AT), u32s(anchor.chain)),
+        ("anchor epoch", Some(at::ANCHOR_EPOCH_AT), u32s(anchor.epoch.0)),
+        ("root", Some(at::ROOT_AT), u64s(root.0)),
+        ("image serial", Some(at::IMAGE_SERIAL_AT), u64s(image.serial)),
+        ("image epoch", Some(at::IMAGE_EPOCH_AT), u32s(image.epoch.0)),
+    ];
+    check("Checkpoint block", Checkpoint::BYTES, block, &fields);
+    assert_eq!(block, block_of(&CHECKPOINT));
+}
+
+#[test]
+fn a_superblock_of_another_version_is_refused_as_documented() {
+    let mut page = vec![0; PAGE_BYTES];
+    for (version, fault) in [
+        (FORMAT_VERSION - 1, SuperblockFault::Invalid),
+        (FORMAT_VERSION + 1, SuperblockFault::Newer(FORMAT_VERSION + 1)),
+    ] {
+        marker().encode(&mut page);
+        page[superblock::VERSION_AT..][..4].copy_from_slice(&u32s(version));
+        let checksum = crc32c::crc32c(&page[4..]);
+        page[..4].copy_from_slice(&u32s(checksum));
+        assert_eq!(Superblock::decode(&page), Err(fault));
+    }
 }
 
 #[test]
@@ -457,6 +529,220 @@ fn the_extent_state_is_as_documented() {
 }
 
 #[test]
+fn the_slice_header_is_as_documented() {
+    let header = SliceHeader {
+        store: STORE,
+        image: INCARNATION,
+        index: 0x3132_3334,
+        kind: SliceKind::Keys,
+        position: Position { batch: BatchNo(0x4142_4344_4546_4748), records: 0x5152_5354 },
+        body_len: 5000,
+        count: 0x6162_6364_6566_6768,
+    };
+    let mut pages = vec![0xff; slice_pages(5000) as usize * PAGE_BYTES];
+    header.seal(&mut pages);
+    use image as at;
+    let fields: [Field<'_>; 11] = [
+        ("checksum", Some(at::CHECKSUM_AT), u32s(crc32c::crc32c(&pages[4..]))),
+        ("magic", Some(at::MAGIC_AT), b"XSLC".to_vec()),
+        ("store", Some(at::STORE_AT), u64s(STORE.0)),
+        ("serial", Some(at::SERIAL_AT), u64s(INCARNATION.serial)),
+        ("epoch", Some(at::EPOCH_AT), u32s(INCARNATION.epoch.0)),
+        ("index", Some(at::SLICE_INDEX_AT), u32s(header.index)),
+        ("batch", Some(at::SLICE_BATCH_AT), u64s(header.position.batch.0)),
+        ("records", Some(at::SLICE_RECORDS_AT), u32s(header.position.records)),
+        ("body length", Some(at::SLICE_BODY_LEN_AT), u32s(5000)),
+        ("count", Some(at::SLICE_COUNT_AT), u64s(header.count)),
+        ("kind", Some(at::SLICE_KIND_AT), u32s(SliceKind::Keys as u32)),
+    ];
+    check("Slice header", image::HEADER_BYTES, &pages, &fields);
+    assert_eq!(pages.len(), (64usize + 5000).next_multiple_of(PAGE_BYTES));
+    assert_eq!(pages[64..64 + 5000], [0xff; 5000]);
+    assert!(pages[64 + 5000..].iter().all(|&byte| byte == 0));
+    assert!(SliceHeader::verify(&pages));
+    assert_eq!(SliceHeader::peek(&pages), Some(header));
+
+    let kinds = [
+        (SliceKind::Extents as u64, "extents"),
+        (SliceKind::Runs as u64, "runs"),
+        (SliceKind::Keys as u64, "keys"),
+    ];
+    assert_eq!(values("Slice kinds"), kinds);
+    assert_eq!(Position::after(BatchNo(1)).records, u32::MAX);
+}
+
+#[test]
+fn the_root_page_is_as_documented() {
+    let root = RootPage {
+        store: STORE,
+        image: INCARNATION,
+        page: PageNo(0x3132_3334_3536_3738),
+        next: PageNo(0x4142_4344_4546_4748),
+        stream_pages: 0x5152_5354_5556_5758,
+        slices: 0x6162_6364,
+        newest: BatchNo(0x7172_7374_7576_7778),
+        extents: (0..EXTENTS_PER_ROOT as u32).map(|i| ExtentNo(0x8182_0000 + i)).collect(),
+    };
+    let mut page = vec![0xff; PAGE_BYTES];
+    root.encode(&mut page);
+    let extents = root.extents.iter().flat_map(|extent| u32s(extent.0)).collect();
+    use image as at;
+    let fields: [Field<'_>; 12] = [
+        ("checksum", Some(at::CHECKSUM_AT), u32s(crc32c::crc32c(&page[4..]))),
+        ("magic", Some(at::MAGIC_AT), b"XROT".to_vec()),
+        ("store", Some(at::STORE_AT), u64s(STORE.0)),
+        ("serial", Some(at::SERIAL_AT), u64s(INCARNATION.serial)),
+        ("epoch", Some(at::EPOCH_AT), u32s(INCARNATION.epoch.0)),
+        ("count", Some(at::ROOT_COUNT_AT), u32s(1006)),
+        ("page", Some(at::ROOT_PAGE_AT), u64s(root.page.0)),
+        ("next", Some(at::ROOT_NEXT_AT), u64s(root.next.0)),
+        ("stream pages", Some(at::ROOT_STREAM_AT), u64s(root.stream_pages)),
+        ("newest", Some(at::ROOT_BATCH_AT), u64s(root.newest.0)),
+        ("slices", Some(at::ROOT_SLICES_AT), u32s(root.slices)),
+        ("extents", Some(at::ROOT_EXTENTS_AT), extents),
+    ];
+    check("Root page", PAGE_BYTES, &page, &fields);
+    assert_eq!(RootPage::decode(&page, STORE, root.page), Some(root));
+}
+
+#[test]
+fn the_run_line_is_as_documented() {
+    let line = RunLine { page: PageNo(0x3132_3334), pages: 0x4142_4344, incarnation: INCARNATION };
+    let mut bytes = Vec::new();
+    line.encode(&mut bytes);
+    let fields: [Field<'_>; 4] = [
+        ("page", None, u32s(0x3132_3334)),
+        ("pages", None, u32s(0x4142_4344)),
+        ("serial", None, u64s(INCARNATION.serial)),
+        ("epoch", None, u32s(INCARNATION.epoch.0)),
+    ];
+    check("Run line", RunLine::BYTES, &bytes, &fields);
+    assert_eq!(bytes.len(), RunLine::BYTES);
+}
+
+#[test]
+fn the_packed_location_is_as_documented() {
+    let (offset, value_len) = (0x0152, 0x0162_6364);
+    let log = Location::log(PageNo(0x5152_5354), offset, value_len);
+    let large = Location::large(PageNo(0x5152_5354), 0xf1f2_f3f4);
+    for (name, home, location) in [("log", Home::Log, log), ("large", Home::Large, large)] {
+        let (mut what, mut end) = (0, 0);
+        for row in rows("Packed location", "| home | from bit | bits |") {
+            let (from, bits): (u32, u32) = (row[1].parse().unwrap(), row[2].parse().unwrap());
+            if row[0] != name {
+                continue;
+            }
+            assert_eq!(from, end, "{name}: no gap before bit {from}");
+            end += bits;
+            let field = match row[3] {
+                "offset" => u64::from(location.offset()),
+                "value length" => u64::from(location.value_len()),
+                ZEROS => 0,
+                number => number.parse().unwrap(),
+            };
+            assert!(from > 0 || field == home as u64, "{name}: its home comes first");
+            assert!(field < 1 << bits, "{name}: {} fits", row[3]);
+            what |= field << from;
+        }
+        assert_eq!(end, 40, "{name}: all bits");
+        let packed = location.pack();
+        let fields: [Field<'_>; 2] = [
+            ("page", None, u32s(location.page().0 as u32)),
+            ("what", None, what.to_le_bytes()[..5].to_vec()),
+        ];
+        check("Packed location", Location::PACKED_BYTES, &packed, &fields);
+        assert_eq!(Location::unpack(&packed), Some(location));
+    }
+    assert_eq!(Location::log(PageNo(0), 0, (1 << 26) - 1).value_len(), Location::MAX_INLINE_BYTES);
+}
+
+/// A leaf that the index wrote, of keys and their locations.
+fn leaf_of(entries: &[(Vec<u8>, Location)]) -> Vec<u8> {
+    let index = Index::new();
+    index.edit(|edit| {
+        for (key, location) in entries {
+            edit.insert(key, *location);
+        }
+    });
+    let mut leaf = Vec::new();
+    let slice = index.copy_slice(&[], usize::MAX, &mut leaf);
+    assert_eq!((slice.next, slice.entries), (None, entries.len() as u64));
+    assert_eq!(Leaves::new(&leaf).count(), 1, "the entries fit one leaf");
+    leaf
+}
+
+/// Reads a compact leaf by what the document says, and nothing else.
+fn read_leaf(leaf: &[u8]) -> Vec<(Vec<u8>, Location)> {
+    let number = |at: usize, bytes: usize| {
+        let mut number = [0; 8];
+        number[..bytes].copy_from_slice(&leaf[at..at + bytes]);
+        u64::from_le_bytes(number) as usize
+    };
+    let field = |name: &str| {
+        let field = table("Compact leaf").into_iter().find(|field| field.name == name).unwrap();
+        number(field.at, field.len)
+    };
+    let (length, entries, ends) = (field("length"), field("entries"), field("ends"));
+    let suffixes = 16 + field("prefix length");
+    let record_bytes = 9 + ends;
+    let record = |i: usize| length - (i + 1) * record_bytes;
+    let end = |i: usize| match ends {
+        0 => (i + 1) * field("suffix length"),
+        _ => number(record(i) + 9, ends),
+    };
+    assert_eq!(leaf.len(), length);
+    assert_eq!(suffixes + end(entries - 1), length - entries * record_bytes, "there is no gap");
+    let entry = |i: usize| {
+        let start = if i == 0 { 0 } else { end(i - 1) };
+        let key = [&leaf[16..suffixes], &leaf[suffixes + start..suffixes + end(i)]].concat();
+        let packed = leaf[record(i)..].first_chunk().unwrap();
+        (key, Location::unpack(packed).unwrap())
+    };
+    (0..entries).map(entry).collect()
+}
+
+fn check_leaf(entries: &[(Vec<u8>, Location)], prefix: u16, suffix: u16, ends: u8) -> Vec<u8> {
+    let leaf = leaf_of(entries);
+    let fields: [Field<'_>; 6] = [
+        ("length", None, u32s(leaf.len() as u32)),
+        ("entries", None, u16s(entries.len() as u16)),
+        ("prefix length", None, u16s(prefix)),
+        ("suffix length", None, u16s(suffix)),
+        ("level", None, u8s(0)),
+        ("ends", None, u8s(ends)),
+    ];
+    check("Compact leaf", 16, &leaf, &fields);
+    assert_eq!(read_leaf(&leaf), entries);
+    let mut read = Vec::new();
+    CompactLeaf::new(&leaf).unwrap().for_each(|key, at| read.push((key.to_vec(), at)));
+    assert_eq!(read, entries);
+    leaf
+}
+
+#[test]
+fn the_compact_leaf_is_as_documented() {
+    let at = |i: usize| Location::log(PageNo(0x3132_3300 + i as u64), 0x0152, 0x62_6364);
+    let fixed: Vec<_> = (0..9).map(|i| (format!("prefix{i}00").into_bytes(), at(i))).collect();
+    check_leaf(&fixed, 6, 3, 0);
+    check_leaf(&fixed[..1], 9, 0, 0);
+    let variable = |bytes: usize| -> Vec<_> {
+        (0..5)
+            .map(|i| ([&b"prefix"[..], &vec![b'a' + i as u8; i * bytes]].concat(), at(i)))
+            .collect()
+    };
+    check_leaf(&variable(300), 6, 0, 2);
+    let long = check_leaf(&variable(15_000), 6, 0, 4);
+    assert_eq!(long.len(), 16 + 6 + 15_000 * 10 + 5 * 13);
+
+    // What the header says of the rest must be so.
+    for byte in [0, 4, 6, 8, 10, 11, 12, 13, 14, 15] {
+        let mut leaf = leaf_of(&fixed);
+        leaf[byte] ^= 1;
+        assert!(CompactLeaf::new(&leaf).is_none(), "byte {byte}");
+    }
+}
+
+#[test]
 fn what_is_reserved_is_refused() {
     for flag in [4, 8, 16, 32, 64, 128] {
         let mut stream = prefix_of(&Record::Put { key: b"12345678", value_len: 0, expected: None });
@@ -470,11 +756,10 @@ fn what_is_reserved_is_refused() {
     assert_eq!(Location::decode(&encoded), None);
 }
 
-/// The example of the document: a volume that began with a known marker, and one put.
-fn example_volume() -> Vec<u8> {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("example.vol");
-    let marker = Superblock {
+/// With what the examples of the document begin.
+fn marker() -> Superblock {
+    let anchor = Anchor { page: PageNo(0), chain: 0, batch: BatchNo(0), epoch: Epoch(0) };
+    Superblock {
         store: StoreId(0x0123_4567_89ab_cdef),
         generation: Generation(0),
         extent_pages: 16,
@@ -482,12 +767,18 @@ fn example_volume() -> Vec<u8> {
         creating: true,
         max_pages: 1024,
         pages: 1,
-        anchor: Anchor { page: PageNo(0), chain: 0, batch: BatchNo(0), epoch: Epoch(0) },
-        root: PageNo(0),
+        checkpoint: Checkpoint::of_whole_log(anchor),
+        previous: None,
         spares: Vec::new(),
-    };
+    }
+}
+
+/// The example of the document: a volume that began with a known marker, and one put.
+fn example_volume() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("example.vol");
     let mut page = vec![0; PAGE_BYTES];
-    marker.encode(&mut page);
+    marker().encode(&mut page);
     std::fs::write(&path, page).unwrap();
     let db = Db::open(&path).unwrap();
     db.put("user:1", "Ada").unwrap();
@@ -522,14 +813,14 @@ fn check_dump(name: &str, bytes: &[u8], shown: usize) {
 fn the_example_volume_is_as_documented() {
     let volume = example_volume();
     let page = |number: usize| &volume[number * PAGE_BYTES..(number + 1) * PAGE_BYTES];
-    check_dump("superblock", page(0), 96);
+    check_dump("superblock", page(0), 80);
     check_dump("genesis", page(16), 80);
     check_dump("put", page(18), 112);
     check_dump("evidence", page(19), 80);
     assert_eq!(volume.len(), 128 * PAGE_BYTES);
     let second = Superblock::decode(page(15)).unwrap();
     assert_eq!(second.generation, Generation(3));
-    assert_eq!(log_page::checksum(page(16)), second.anchor.chain);
+    assert_eq!(log_page::checksum(page(16)), second.checkpoint.anchor.chain);
     assert_eq!(
         log_page::open(page(17), second.store, PageNo(17)).map(|header| header.kind),
         Some(PageKind::Epoch)
@@ -575,4 +866,65 @@ fn the_example_of_a_large_value_is_as_documented() {
     stream.extend_from_slice(b"photo");
     stream.resize(record.log_len(), 0);
     check_dump("large-record", &stream, stream.len());
+}
+
+/// Opens the volume without threads, so that what is written depends on nothing else.
+fn open_alone(path: &Path) -> Arc<Engine> {
+    let opened = device::open(path, DirectIo::default(), true).unwrap();
+    let medium = Medium {
+        device: Arc::new(opened.device),
+        info: opened.info,
+        len_bytes: opened.len_bytes,
+        pool: BufferPool::new(4 << 20),
+    };
+    Engine::open_on(medium, &Options::new(), Background::Manual).unwrap()
+}
+
+#[test]
+fn the_example_of_a_checkpoint_is_as_documented() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("example.vol");
+    let mut page = vec![0; PAGE_BYTES];
+    marker().encode(&mut page);
+    std::fs::write(&path, page).unwrap();
+    let db = Db::new(open_alone(&path));
+    db.put("user:1", "Ada").unwrap();
+    db.put("photo", vec![b'a'; 70_000]).unwrap();
+    db.checkpoint().unwrap();
+    let volume = std::fs::read(&path).unwrap();
+    let pages =
+        |range: std::ops::Range<usize>| &volume[range.start * PAGE_BYTES..range.end * PAGE_BYTES];
+
+    let superblock = Superblock::decode(pages(15..16)).unwrap();
+    assert_eq!(superblock.generation, Generation(3));
+    assert_eq!(superblock.checkpoint.anchor.page, PageNo(19));
+    assert_eq!(superblock.checkpoint.anchor.batch, BatchNo(2));
+    let first = Superblock::decode(pages(0..1)).unwrap();
+    assert_eq!(superblock.previous, Some(first.checkpoint));
+    check_dump("checkpoint", pages(15..16), 128);
+
+    let root = RootPage::decode(pages(83..84), superblock.store, superblock.checkpoint.root);
+    assert_eq!(root.unwrap().image, superblock.checkpoint.image);
+    check_dump("root", pages(83..84), 80);
+    check_dump("extents", pages(80..81), 64 + 3 * 20);
+    check_dump("runs", pages(81..82), 64 + 24);
+    check_dump("keys", pages(82..83), 64 + 4 + 49);
+    let keys = [
+        (b"photo".to_vec(), Location::large(PageNo(48), 70_000)),
+        (b"user:1".to_vec(), Location::log(PageNo(18), 8, 3)),
+    ];
+    assert_eq!(read_leaf(&pages(82..83)[68..68 + 49]), keys);
+
+    let line = &pages(80..81)[64 + 2 * 20..64 + 3 * 20];
+    let incarnation = Incarnation { epoch: Epoch(2), serial: 2 };
+    let state = ExtentState { role: Role::Large, incarnation };
+    let fields: [Field<'_>; 2] =
+        [("extent", None, u32s(4)), ("state", None, state.encode().to_vec())];
+    check("Extent line", 20, line, &fields);
+
+    let leaf = leaf_of(&[
+        (b"user:1".to_vec(), Location::log(PageNo(18), 8, 3)),
+        (b"user:2".to_vec(), Location::log(PageNo(19), 8, 3)),
+    ]);
+    check_dump("leaf", &leaf, leaf.len());
 }

@@ -12,6 +12,12 @@ pub(crate) enum Home {
     Large = 2,
 }
 
+/// Bits of a packed location that name its home.
+const HOME_BITS: u32 = 2;
+
+/// Bits of a packed location that hold an offset into a page.
+const OFFSET_BITS: u32 = 12;
+
 /// Where a value is: which pages to read, and its exact length. Unique to one put for as long
 /// as anything refers to it (G3), so equal locations mean the same version.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +31,12 @@ pub(crate) struct Location {
 impl Location {
     /// Bytes of an encoded location.
     pub(crate) const BYTES: usize = 12;
+
+    /// Bytes of a packed location.
+    pub(crate) const PACKED_BYTES: usize = 9;
+
+    /// Longest value beside its key whose location can be packed.
+    pub(crate) const MAX_INLINE_BYTES: u32 = (1 << 26) - 1;
 
     /// A record whose key starts `offset` bytes into the payload of log page `page`; its value
     /// follows the key.
@@ -74,6 +86,49 @@ impl Location {
         out
     }
 
+    /// The form the index holds: the page in 32 bits, then 40 that say what it is the page of.
+    ///
+    /// # Panics
+    ///
+    /// If an inline value is longer than [`MAX_INLINE_BYTES`](Self::MAX_INLINE_BYTES).
+    #[must_use]
+    pub(crate) fn pack(self) -> [u8; Self::PACKED_BYTES] {
+        let what = match self.home {
+            Home::Log => {
+                assert!(self.value_len <= Self::MAX_INLINE_BYTES, "an inline value");
+                assert!(self.offset < 1 << OFFSET_BITS, "an offset within a page");
+                u64::from(self.value_len) << OFFSET_BITS | u64::from(self.offset)
+            }
+            Home::Large => u64::from(self.value_len),
+        };
+        let bits = (what << HOME_BITS) | self.home as u64;
+        let mut out = [0; Self::PACKED_BYTES];
+        out[..4].copy_from_slice(&self.page.to_le_bytes());
+        out[4..].copy_from_slice(&bits.to_le_bytes()[..5]);
+        out
+    }
+
+    /// Reads a packed location; `None` if it is not one. Nine zeros never are.
+    #[must_use]
+    pub(crate) fn unpack(packed: &[u8; Self::PACKED_BYTES]) -> Option<Self> {
+        let [p0, p1, p2, p3, b0, b1, b2, b3, b4] = *packed;
+        let page = u32::from_le_bytes([p0, p1, p2, p3]);
+        let bits = u64::from_le_bytes([b0, b1, b2, b3, b4, 0, 0, 0]);
+        let what = bits >> HOME_BITS;
+        match bits & ((1 << HOME_BITS) - 1) {
+            1 => {
+                let offset = (what & ((1 << OFFSET_BITS) - 1)) as u16;
+                let value_len = (what >> OFFSET_BITS) as u32;
+                Some(Self { page, value_len, offset, home: Home::Log })
+            }
+            2 => {
+                let value_len = u32::try_from(what).ok()?;
+                Some(Self { page, value_len, offset: 0, home: Home::Large })
+            }
+            _ => None,
+        }
+    }
+
     /// Reads an encoded location; `None` if it is not one.
     #[must_use]
     pub(crate) fn decode(bytes: &[u8; Self::BYTES]) -> Option<Self> {
@@ -100,4 +155,51 @@ impl std::fmt::Debug for Location {
 
 fn page_bits(page: PageNo) -> u32 {
     u32::try_from(page.0).expect("a volume has at most 2^32 pages")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extremes() -> Vec<Location> {
+        let pages = [PageNo(0), PageNo(1), PageNo(0xffff_ffff)];
+        let log = pages.iter().flat_map(|&page| {
+            [0, 1, 4095].into_iter().flat_map(move |offset| {
+                [0, 1, Location::MAX_INLINE_BYTES].map(|len| Location::log(page, offset, len))
+            })
+        });
+        let large =
+            pages.iter().flat_map(|&page| [0, 1, u32::MAX].map(|len| Location::large(page, len)));
+        log.chain(large).collect()
+    }
+
+    #[test]
+    fn a_packed_location_reads_as_what_it_was() {
+        for location in extremes() {
+            assert_eq!(Location::unpack(&location.pack()), Some(location));
+        }
+    }
+
+    #[test]
+    fn other_homes_and_stray_bits_are_no_location() {
+        for location in extremes() {
+            for home in [0, 3] {
+                let mut packed = location.pack();
+                packed[4] = packed[4] & !3 | home;
+                assert_eq!(Location::unpack(&packed), None);
+            }
+        }
+        for bit in 2..8 {
+            let mut packed = Location::large(PageNo(7), 9).pack();
+            packed[8] |= 1 << bit;
+            assert_eq!(Location::unpack(&packed), None);
+        }
+        assert_eq!(Location::unpack(&[0; 9]), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "an inline value")]
+    fn an_inline_value_too_long_is_not_packed() {
+        let _ = Location::log(PageNo(1), 0, Location::MAX_INLINE_BYTES + 1).pack();
+    }
 }

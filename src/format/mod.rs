@@ -7,6 +7,7 @@ mod doc_test;
 pub(crate) mod extent_state;
 pub(crate) mod footer;
 pub(crate) mod ids;
+pub(crate) mod image;
 pub(crate) mod large;
 pub(crate) mod location;
 pub(crate) mod log_page;

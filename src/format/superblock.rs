@@ -5,14 +5,14 @@
 //! old copy, the new one, or one that fails its checksum.
 
 use super::bytes::{get_u32, get_u64, put_u32, put_u64};
-use super::ids::{BatchNo, Epoch, ExtentNo, Generation, PAGE_BYTES, PageNo, StoreId};
+use super::ids::{BatchNo, Epoch, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
 
 use std::ops::RangeInclusive;
 
 /// First bytes after the checksum and the version.
 pub(crate) const MAGIC: [u8; 8] = *b"EXTENTDB";
 /// The format that this library writes, and the newest that it reads.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 /// Most spare extents that a superblock can list as prepared.
 pub(crate) const MAX_SPARES: usize = 16;
 
@@ -28,13 +28,18 @@ pub(crate) const EXTENT_PAGES_AT: usize = 32;
 pub(crate) const FLAGS_AT: usize = 36;
 pub(crate) const MAX_PAGES_AT: usize = 40;
 pub(crate) const PAGES_AT: usize = 48;
-pub(crate) const ANCHOR_PAGE_AT: usize = 56;
-pub(crate) const ANCHOR_BATCH_AT: usize = 64;
-pub(crate) const ANCHOR_CHAIN_AT: usize = 72;
-pub(crate) const ANCHOR_EPOCH_AT: usize = 76;
-pub(crate) const ROOT_AT: usize = 80;
-pub(crate) const SPARE_COUNT_AT: usize = 88;
-pub(crate) const SPARES_AT: usize = 92;
+pub(crate) const CHECKPOINT_AT: usize = 56;
+pub(crate) const PREVIOUS_AT: usize = CHECKPOINT_AT + Checkpoint::BYTES;
+pub(crate) const SPARE_COUNT_AT: usize = PREVIOUS_AT + Checkpoint::BYTES;
+pub(crate) const SPARES_AT: usize = SPARE_COUNT_AT + 4;
+
+pub(crate) const ANCHOR_PAGE_AT: usize = 0;
+pub(crate) const ANCHOR_BATCH_AT: usize = 8;
+pub(crate) const ANCHOR_CHAIN_AT: usize = 16;
+pub(crate) const ANCHOR_EPOCH_AT: usize = 20;
+pub(crate) const ROOT_AT: usize = 24;
+pub(crate) const IMAGE_SERIAL_AT: usize = 32;
+pub(crate) const IMAGE_EPOCH_AT: usize = 40;
 
 const FLAG_FIXED: u32 = 1;
 const FLAG_CREATING: u32 = 2;
@@ -52,6 +57,51 @@ pub(crate) struct Anchor {
     pub(crate) epoch: Epoch,
 }
 
+/// What an open starts from: an image, and the log after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) anchor: Anchor,
+    /// First page of the image's root; page 0 where the whole log is there, and no image.
+    pub(crate) root: PageNo,
+    pub(crate) image: Incarnation,
+}
+
+impl Checkpoint {
+    /// Bytes of the encoded form.
+    pub(crate) const BYTES: usize = 48;
+
+    /// The log from its first page on.
+    pub(crate) fn of_whole_log(anchor: Anchor) -> Self {
+        Self { anchor, root: PageNo(0), image: Incarnation::default() }
+    }
+
+    fn encode(&self, out: &mut [u8]) {
+        put_u64(out, ANCHOR_PAGE_AT, self.anchor.page.0);
+        put_u64(out, ANCHOR_BATCH_AT, self.anchor.batch.0);
+        put_u32(out, ANCHOR_CHAIN_AT, self.anchor.chain);
+        put_u32(out, ANCHOR_EPOCH_AT, self.anchor.epoch.0);
+        put_u64(out, ROOT_AT, self.root.0);
+        put_u64(out, IMAGE_SERIAL_AT, self.image.serial);
+        put_u32(out, IMAGE_EPOCH_AT, self.image.epoch.0);
+    }
+
+    fn decode(bytes: &[u8]) -> Self {
+        Self {
+            anchor: Anchor {
+                page: PageNo(get_u64(bytes, ANCHOR_PAGE_AT)),
+                chain: get_u32(bytes, ANCHOR_CHAIN_AT),
+                batch: BatchNo(get_u64(bytes, ANCHOR_BATCH_AT)),
+                epoch: Epoch(get_u32(bytes, ANCHOR_EPOCH_AT)),
+            },
+            root: PageNo(get_u64(bytes, ROOT_AT)),
+            image: Incarnation {
+                epoch: Epoch(get_u32(bytes, IMAGE_EPOCH_AT)),
+                serial: get_u64(bytes, IMAGE_SERIAL_AT),
+            },
+        }
+    }
+}
+
 /// What one copy says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Superblock {
@@ -66,9 +116,11 @@ pub(crate) struct Superblock {
     pub(crate) max_pages: u64,
     /// Pages that had been made durable when this was written.
     pub(crate) pages: u64,
-    pub(crate) anchor: Anchor,
-    /// Root page of the checkpoint image; page 0 where there is none.
-    pub(crate) root: PageNo,
+    /// The newest checkpoint.
+    pub(crate) checkpoint: Checkpoint,
+    /// The one before, while its image and its log are kept: it serves where a page of the
+    /// newest is damaged.
+    pub(crate) previous: Option<Checkpoint>,
     /// Free extents that zeros were written to: log pages may go there.
     pub(crate) spares: Vec<ExtentNo>,
 }
@@ -112,11 +164,10 @@ impl Superblock {
         put_u32(page, FLAGS_AT, fixed | creating);
         put_u64(page, MAX_PAGES_AT, self.max_pages);
         put_u64(page, PAGES_AT, self.pages);
-        put_u64(page, ANCHOR_PAGE_AT, self.anchor.page.0);
-        put_u64(page, ANCHOR_BATCH_AT, self.anchor.batch.0);
-        put_u32(page, ANCHOR_CHAIN_AT, self.anchor.chain);
-        put_u32(page, ANCHOR_EPOCH_AT, self.anchor.epoch.0);
-        put_u64(page, ROOT_AT, self.root.0);
+        self.checkpoint.encode(&mut page[CHECKPOINT_AT..PREVIOUS_AT]);
+        if let Some(previous) = &self.previous {
+            previous.encode(&mut page[PREVIOUS_AT..SPARE_COUNT_AT]);
+        }
         put_u32(page, SPARE_COUNT_AT, self.spares.len() as u32);
         for (i, spare) in self.spares.iter().enumerate() {
             put_u32(page, SPARES_AT + 4 * i, spare.0);
@@ -158,13 +209,10 @@ impl Superblock {
             creating: flags & FLAG_CREATING != 0,
             max_pages: get_u64(page, MAX_PAGES_AT),
             pages: get_u64(page, PAGES_AT),
-            anchor: Anchor {
-                page: PageNo(get_u64(page, ANCHOR_PAGE_AT)),
-                chain: get_u32(page, ANCHOR_CHAIN_AT),
-                batch: BatchNo(get_u64(page, ANCHOR_BATCH_AT)),
-                epoch: Epoch(get_u32(page, ANCHOR_EPOCH_AT)),
-            },
-            root: PageNo(get_u64(page, ROOT_AT)),
+            checkpoint: Checkpoint::decode(&page[CHECKPOINT_AT..PREVIOUS_AT]),
+            // No anchor is in page 0, which is a superblock.
+            previous: Some(Checkpoint::decode(&page[PREVIOUS_AT..SPARE_COUNT_AT]))
+                .filter(|previous| previous.anchor.page != PageNo(0)),
             spares: (0..spare_count).map(|i| ExtentNo(get_u32(page, SPARES_AT + 4 * i))).collect(),
         })
     }
@@ -173,6 +221,19 @@ impl Superblock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn checkpoint(page: u64) -> Checkpoint {
+        Checkpoint {
+            anchor: Anchor {
+                page: PageNo(page),
+                chain: 0xdead_beef,
+                batch: BatchNo(99),
+                epoch: Epoch(3),
+            },
+            root: PageNo(page + 1),
+            image: Incarnation { epoch: Epoch(2), serial: page },
+        }
+    }
 
     fn sample() -> Superblock {
         Superblock {
@@ -183,13 +244,8 @@ mod tests {
             creating: false,
             max_pages: 1 << 30,
             pages: 1 << 20,
-            anchor: Anchor {
-                page: PageNo(4096),
-                chain: 0xdead_beef,
-                batch: BatchNo(99),
-                epoch: Epoch(3),
-            },
-            root: PageNo(0),
+            checkpoint: checkpoint(4096),
+            previous: Some(checkpoint(8192)),
             spares: vec![ExtentNo(2), ExtentNo(9)],
         }
     }
@@ -199,6 +255,9 @@ mod tests {
         let mut page = vec![0xff; PAGE_BYTES];
         sample().encode(&mut page);
         assert_eq!(Superblock::decode(&page), Ok(sample()));
+        let alone = Superblock { previous: None, ..sample() };
+        alone.encode(&mut page);
+        assert_eq!(Superblock::decode(&page), Ok(alone));
     }
 
     #[test]
@@ -217,10 +276,10 @@ mod tests {
         assert_eq!(Superblock::decode(&[0; PAGE_BYTES]), Err(SuperblockFault::Zeros));
         let mut page = vec![0; PAGE_BYTES];
         sample().encode(&mut page);
-        put_u32(&mut page, VERSION_AT, 2);
+        put_u32(&mut page, VERSION_AT, FORMAT_VERSION + 1);
         let checksum = crc32c::crc32c(&page[4..]);
         put_u32(&mut page, CHECKSUM_AT, checksum);
-        assert_eq!(Superblock::decode(&page), Err(SuperblockFault::Newer(2)));
+        assert_eq!(Superblock::decode(&page), Err(SuperblockFault::Newer(FORMAT_VERSION + 1)));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! or an older valid page. What comes out is the old page, the new one, or decodes as neither.
 
 use super::ids::{BatchNo, Epoch, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
+use super::image::{EXTENTS_PER_ROOT, HEADER_BYTES, Position, RootPage, SliceHeader, SliceKind};
 use super::large::{self, LargeIdentity};
 use super::log_page::{self, LogHeader, PageKind};
-use super::superblock::{Anchor, Superblock};
+use super::superblock::{Anchor, Checkpoint, Superblock};
 
 const SECTOR: usize = 512;
 const STORE: StoreId = StoreId(77);
@@ -76,7 +77,12 @@ fn torn_log_pages_of_every_kind_are_invalid() {
 
 #[test]
 fn torn_superblocks_are_invalid() {
-    let superblock = |generation| {
+    let checkpoint = |page, serial| Checkpoint {
+        anchor: Anchor { page: PageNo(page), chain: 5, batch: BatchNo(6), epoch: Epoch(7) },
+        root: PageNo(page + 90),
+        image: Incarnation { epoch: Epoch(7), serial },
+    };
+    let superblock = |generation: u64| {
         let superblock = Superblock {
             store: STORE,
             generation: Generation(generation),
@@ -85,8 +91,8 @@ fn torn_superblocks_are_invalid() {
             creating: generation == 0,
             max_pages: 1 << 20,
             pages: 1 << 14,
-            anchor: Anchor { page: AT, chain: 5, batch: BatchNo(6), epoch: Epoch(7) },
-            root: PageNo(0),
+            checkpoint: checkpoint(300 + generation, generation),
+            previous: (generation > 1).then(|| checkpoint(299, 1)),
             spares: vec![ExtentNo(3), ExtentNo(4)],
         };
         let mut page = vec![0; PAGE_BYTES];
@@ -117,4 +123,67 @@ fn torn_headers_of_large_values_are_invalid() {
         [1, 2].iter().any(|&serial| large::open(page, identity(serial), &key, len).is_some())
     };
     tear_over_all("large header", &header(1, 0xdead), &header(2, 0xbeef), &decodes);
+}
+
+#[test]
+fn torn_slices_are_invalid() {
+    let slice = |serial, fill: u8, kind, body_len: u32| {
+        let header = SliceHeader {
+            store: STORE,
+            image: Incarnation { epoch: Epoch(3), serial },
+            index: 0,
+            kind,
+            position: Position { batch: BatchNo(serial), records: 2 },
+            body_len,
+            count: 7,
+        };
+        let mut page = vec![fill; PAGE_BYTES];
+        header.seal(&mut page);
+        page
+    };
+    // The head alone says nothing: `verify` must see all of the slice.
+    let decodes = |page: &[u8]| {
+        SliceHeader::peek(page).is_some_and(|header| header.pages() == 1)
+            && SliceHeader::verify(page)
+    };
+    for kind in [SliceKind::Extents, SliceKind::Runs, SliceKind::Keys] {
+        for body_len in [0, 1, 2000, (PAGE_BYTES - HEADER_BYTES) as u32] {
+            let older = slice(5, 0xaa, kind, body_len);
+            let newer = slice(6, 0x55, kind, body_len);
+            tear_over_all(&format!("{kind:?} of {body_len} bytes"), &older, &newer, &decodes);
+            // The stream of an image takes the place of anything that was there.
+            let log_page = log_page(PageKind::Batch, 5, 0xaa, 2000);
+            tear(&format!("{kind:?} over a log page"), &log_page, &newer, &decodes);
+        }
+    }
+}
+
+#[test]
+fn torn_pages_of_roots_are_invalid() {
+    let root = |serial: u64, extents: usize, next| {
+        let root = RootPage {
+            store: STORE,
+            image: Incarnation { epoch: Epoch(3), serial },
+            page: AT,
+            next,
+            stream_pages: 100 + serial,
+            slices: 7,
+            newest: BatchNo(serial),
+            extents: (0..extents as u32).map(|i| ExtentNo(serial as u32 * 5000 + i)).collect(),
+        };
+        let mut page = vec![0; PAGE_BYTES];
+        root.encode(&mut page);
+        page
+    };
+    let decodes = |page: &[u8]| RootPage::decode(page, STORE, AT).is_some();
+    for extents in [0, 1, 500, EXTENTS_PER_ROOT] {
+        for next in [PageNo(0), PageNo(301)] {
+            let (older, newer) = (root(5, extents, next), root(6, extents, next));
+            tear_over_all(&format!("root of {extents} extents"), &older, &newer, &decodes);
+            // A longer list, or a shorter one, that an earlier image left there.
+            let full = root(5, EXTENTS_PER_ROOT, PageNo(0));
+            tear("root over a full one", &full, &newer, &decodes);
+            tear("root over one of one extent", &root(5, 1, PageNo(0)), &newer, &decodes);
+        }
+    }
 }

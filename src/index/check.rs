@@ -1,84 +1,133 @@
 //! Whether a tree is what it should be.
 
-use super::inner::Inner;
-use super::leaf::Leaf;
-use super::node::Node;
+use super::Index;
+use super::arena::NodeId;
+use super::block::{Block, Payload};
+use super::pin::Pin;
+use super::state::located;
 use super::tree::Tree;
-use super::{Index, View};
+use super::validate::validate;
 
 impl Index {
     /// Panics if the structure is broken.
     pub(super) fn check(&self) {
-        self.view().check();
+        let state = self.shared.state.read();
+        state.tree.check();
+        state.tree.each(&mut |_, payload| assert!(located(payload).is_some(), "a location"));
+        state.pins.iter().for_each(Pin::check);
+        assert!(state.pins.iter().is_sorted_by(|older, newer| older.id < newer.id));
+    }
+
+    /// Leaves, and the bytes of their blocks.
+    pub(super) fn leaves(&self) -> (usize, usize) {
+        let state = self.shared.state.read();
+        let mut found = (0, 0);
+        state.tree.each_leaf(&mut |leaf| {
+            found.0 += 1;
+            found.1 += leaf.layout().bytes;
+        });
+        found
     }
 }
 
-impl View {
-    pub(super) fn check(&self) {
-        self.tree.check();
-    }
-}
-
-impl Tree {
+impl Pin {
     fn check(&self) {
-        let entries =
-            check_node(&self.root, Place { lower: None, upper: None, root: true }).entries;
-        assert_eq!(entries, self.len(), "exact len");
+        self.overlay.check();
+        let mut held_bytes = 0;
+        self.overlay.each(&mut |key, payload| {
+            if let Some(location) = located(payload) {
+                held_bytes += key.len() as u64 + u64::from(location.value_len());
+            }
+        });
+        assert_eq!(held_bytes, self.held_bytes, "bytes that the pin holds");
     }
 }
 
 /// What a node's place in the tree asks of it: `lower <= key < upper` of all keys below.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    lower: Option<&'a [u8]>,
-    upper: Option<&'a [u8]>,
-    root: bool,
+#[derive(Clone)]
+struct Bounds {
+    lower: Option<Vec<u8>>,
+    upper: Option<Vec<u8>>,
 }
 
-impl Place<'_> {
+impl Bounds {
     fn admits(&self, key: &[u8]) -> bool {
-        self.lower.is_none_or(|lower| lower <= key) && self.upper.is_none_or(|upper| key < upper)
+        self.lower.as_deref().is_none_or(|lower| lower <= key)
+            && self.upper.as_deref().is_none_or(|upper| key < upper)
     }
 }
 
-#[derive(Clone, Copy)]
-struct Found {
-    height: usize,
+#[derive(Default)]
+struct Count {
     entries: u64,
+    blocks: usize,
+    bytes: usize,
 }
 
-fn check_node(node: &Node, place: Place<'_>) -> Found {
-    assert!(!node.load().is_over(), "a node within its limits");
-    match node {
-        Node::Leaf(leaf) => check_leaf(leaf, place),
-        Node::Inner(inner) => check_inner(inner, place),
+impl Tree {
+    pub(super) fn check(&self) {
+        let mut count = Count::default();
+        if let Some(root) = self.root {
+            self.check_node(root, Bounds { lower: None, upper: None }, &mut count);
+        }
+        assert_eq!(count.entries, self.len, "exact len");
+        assert_eq!(self.root.is_none(), self.len == 0, "an empty tree has no nodes");
+        assert_eq!((count.blocks, count.bytes), self.arena.in_use(), "every block is reachable");
+        assert!(count.bytes as u64 <= self.memory_bytes());
+    }
+
+    fn check_node(&self, node: NodeId, bounds: Bounds, count: &mut Count) {
+        let block = self.block(node);
+        count.blocks += 1;
+        count.bytes += block.layout().bytes;
+        check_block(&block, self.arena.get(node).len());
+        let keys: Vec<_> = (0..block.len()).map(|at| block.key(at)).collect();
+        assert!(keys.is_sorted_by(|a, b| a < b), "keys ascend");
+        assert!(keys.iter().all(|key| bounds.admits(key)), "keys within separators");
+        if block.level() == 0 {
+            count.entries += keys.len() as u64;
+            return;
+        }
+        for rank in 0..=keys.len() {
+            let child = block.child(rank);
+            assert_eq!(self.block(child).level() + 1, block.level(), "even height");
+            let lower = if rank == 0 { bounds.lower.clone() } else { Some(keys[rank - 1].clone()) };
+            let upper = keys.get(rank).cloned().or_else(|| bounds.upper.clone());
+            self.check_node(child, Bounds { lower, upper }, count);
+        }
+    }
+
+    /// Calls `visit` with all entries in order.
+    pub(super) fn each(&self, visit: &mut impl FnMut(&[u8], &Payload)) {
+        self.each_leaf(&mut |leaf| {
+            (0..leaf.len()).for_each(|at| visit(&leaf.key(at), leaf.payload(at)));
+        });
+    }
+
+    pub(super) fn each_leaf(&self, visit: &mut impl FnMut(&Block<'_>)) {
+        if let Some(root) = self.root {
+            self.each_leaf_below(root, visit);
+        }
+    }
+
+    fn each_leaf_below(&self, node: NodeId, visit: &mut impl FnMut(&Block<'_>)) {
+        let block = self.block(node);
+        if block.level() == 0 {
+            return visit(&block);
+        }
+        (0..=block.len()).for_each(|rank| self.each_leaf_below(block.child(rank), visit));
     }
 }
 
-fn check_leaf(leaf: &Leaf, place: Place<'_>) -> Found {
-    leaf.keys.check();
-    assert_eq!(leaf.keys.len(), leaf.locations.len());
-    assert!((0..leaf.len()).all(|at| place.admits(leaf.keys.get(at))), "keys within separators");
-    assert!(place.root || leaf.len() > 0, "no empty leaf");
-    // The last leaf starts small when ascending inserts split it off.
-    let may_be_small = place.upper.is_none();
-    assert!(may_be_small || !leaf.keys.load().is_under(), "a leaf at least a quarter full");
-    Found { height: 0, entries: leaf.len() as u64 }
-}
-
-fn check_inner(inner: &Inner, place: Place<'_>) -> Found {
-    inner.separators.check();
-    let last = inner.separators.len();
-    assert!(last > 0, "an inner node separates something");
-    assert_eq!(inner.children.len(), last + 1);
-    assert!((0..last).all(|at| place.admits(inner.separators.get(at))), "nested separators");
-    let found: Vec<Found> = (0..=last)
-        .map(|at| {
-            let lower = if at == 0 { place.lower } else { Some(&**inner.separators.get(at - 1)) };
-            let upper = if at == last { place.upper } else { Some(&**inner.separators.get(at)) };
-            check_node(&inner.children[at], Place { lower, upper, root: false })
-        })
-        .collect();
-    assert!(found.iter().all(|child| child.height == found[0].height), "even height");
-    Found { height: found[0].height + 1, entries: found.iter().map(|child| child.entries).sum() }
+fn check_block(block: &Block<'_>, room: usize) {
+    let layout = *block.layout();
+    assert_eq!(layout.bytes, room, "a block knows its length");
+    assert!(block.len() > 0, "no empty node");
+    assert!(block.used() <= room, "entries fit");
+    if block.level() == 0 && block.payload(0) != &[0; 9] {
+        let mut compact = Vec::new();
+        block.write_compact(&mut compact);
+        let whole = (0..block.len()).all(|at| located(block.payload(at)).is_some());
+        assert_eq!(validate(&compact), whole, "a leaf is what checkpoints store");
+    }
 }

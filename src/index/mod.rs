@@ -1,69 +1,121 @@
 //! The sorted in-memory index: every key and where its value is.
 //!
-//! A B+ tree of shared nodes. An edit changes nodes in place while nothing else shows them and
-//! copies the path to the change when a [`View`] does, so a view costs memory only for what
-//! changed since. In reading order:
+//! A B+ tree whose nodes are blocks of bytes, edited in place under one lock. In reading order:
 //!
-//! - `key`: keys and how they compare; `load`: how full a node may and must be;
-//! - `keys`: a sorted run of keys, the part that leaves and inner nodes have in common;
-//! - `leaf`, `inner`, `node`, `tree`: the tree; `edit`: changing it;
-//! - `view`, `range`, `cursor`: reading it.
+//! - `block`: the bytes of a node, which are also what checkpoints store; `in_place`: changing
+//!   them; `draft`: entries on their way into blocks; `validate`: blocks from disk;
+//! - `arena`: the memory of blocks; `tree`: the tree; `seek`: finding leaves; `loader`: building a
+//!   tree from sorted entries;
+//! - `state`, `pin`, `shared`: the tree and the past states that views show; `edit`: changing it;
+//! - `view`, `range`, `page`: reading it; `slice`: copying it for a checkpoint.
 
-mod cursor;
+#![cfg_attr(
+    not(test),
+    allow(dead_code, unused_imports, reason = "checkpoints use what nothing else does")
+)]
+
+mod arena;
+mod block;
+mod draft;
 mod edit;
-mod inner;
-mod key;
-mod keys;
-mod leaf;
-mod load;
-mod node;
+mod in_place;
+mod loader;
+mod page;
+mod pin;
 mod range;
+mod seek;
+mod shared;
+mod slice;
+mod state;
 mod tree;
+mod validate;
 mod view;
 
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod measure;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use edit::Edit;
-pub(crate) use key::{Key, MAX_KEY_BYTES};
+pub(crate) use loader::{Disorder, Loader};
+pub(crate) use page::Found;
+pub(crate) use pin::PinStats;
 pub(crate) use range::Range;
+pub(crate) use slice::{CompactLeaf, Leaves, Slice};
+pub(crate) use tree::Tree;
+pub(crate) use validate::validate;
 pub(crate) use view::View;
 
 use crate::format::location::Location;
-use crate::sync::RwLock;
-use tree::Tree;
+use crate::sync::Arc;
+use shared::Shared;
+
+/// Longest key.
+pub(crate) const MAX_KEY_BYTES: usize = 65_535;
 
 /// All keys of a store, in order, and where their values are.
 pub(crate) struct Index {
-    tree: RwLock<Tree>,
+    shared: Arc<Shared>,
 }
 
 impl Index {
     /// An index without keys.
     pub(crate) fn new() -> Self {
-        Self { tree: RwLock::new(Tree::new()) }
+        Self { shared: Arc::new(Shared::new(Tree::default())) }
+    }
+
+    /// Shows what was loaded in place of all it had. Nobody may have a view of it.
+    pub(crate) fn replace_all(&self, loaded: Tree) {
+        let mut state = self.shared.state.write();
+        assert!(state.pins.is_empty(), "an index is loaded before it is viewed");
+        let replaced = std::mem::replace(&mut state.tree, loaded);
+        drop(state);
+        drop(replaced);
     }
 
     /// Where the value of `key` is.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Location> {
-        self.tree.read().get(key)
+        self.shared.state.read().get(key)
+    }
+
+    /// Where the values of `keys` are, all as of one moment.
+    pub(crate) fn get_all<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Option<Location>> {
+        let state = self.shared.state.read();
+        keys.iter().map(|key| state.get(key.as_ref())).collect()
     }
 
     /// Number of keys.
     pub(crate) fn len(&self) -> u64 {
-        self.tree.read().len()
+        self.shared.state.read().tree.len
     }
 
     /// The index as it is now, unmoved by later edits.
     pub(crate) fn view(&self) -> View {
-        View::new(self.tree.read().clone())
+        View::new(&self.shared)
     }
 
     /// Runs `change` with exclusive access; gets and views see all of it or none. `change` must
-    /// not call back into this index.
+    /// not call back into this index, or let go of a view of it.
     pub(crate) fn edit<R>(&self, change: impl FnOnce(&mut Edit<'_>) -> R) -> R {
-        change(&mut Edit::new(&mut self.tree.write()))
+        change(&mut Edit::new(&mut self.shared.state.write()))
+    }
+
+    /// Appends compact leaves to `out`: those from key `from` on until `max_bytes` are reached,
+    /// one at least.
+    pub(crate) fn copy_slice(&self, from: &[u8], max_bytes: usize, out: &mut Vec<u8>) -> Slice {
+        self.shared.state.read().copy_slice(from, max_bytes, out)
+    }
+
+    /// Memory it takes, that of the past states that views show included.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let state = self.shared.state.read();
+        state.tree.memory_bytes() + state.pin_stats().overlay_bytes
+    }
+
+    /// What views hold on to.
+    pub(crate) fn pins(&self) -> PinStats {
+        self.shared.state.read().pin_stats()
     }
 }

@@ -1,82 +1,286 @@
-//! Walking a snapshot from both ends.
+//! Walking a view from both ends.
 
-use super::cursor::Cursor;
-use super::key::Key;
-use super::node::Node;
+use super::block::{Block, Payload};
+use super::page::{Found, Page};
+use super::seek::{Place, Seek};
+use super::state::{ABSENT, State};
+use super::tree::Tree;
+use super::view::View;
 use crate::format::location::Location;
 use crate::sync::Arc;
+use std::cmp::Ordering;
 use std::iter::FusedIterator;
 use std::ops::Bound;
 
-/// The entries of a [`View`](super::View) between two bounds, in order from either end. Owns what
-/// it walks.
+/// The entries of a [`View`] between two bounds, in order from either end. Owns what it walks.
+///
+/// Copies a leaf's worth of entries at a time, which is all it needs the lock for.
 pub(crate) struct Range {
-    /// Never in a later leaf than `back`; in the same leaf, what lies between is still to come.
-    front: Cursor,
-    back: Cursor,
+    view: View,
+    /// What neither page has come to: keys from `lower` on, below `upper` if there is one.
+    lower: Vec<u8>,
+    upper: Option<Vec<u8>>,
+    front: Ahead,
+    back: Ahead,
+    merged: Page,
+}
+
+/// Entries that were copied and not yet yielded.
+#[derive(Default)]
+struct Ahead {
+    page: Arc<Page>,
+    start: usize,
+    end: usize,
+}
+
+impl Ahead {
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    #[inline]
+    fn first(&mut self) -> Option<Found> {
+        (self.start < self.end).then(|| {
+            self.start += 1;
+            self.entry(self.start - 1)
+        })
+    }
+
+    #[inline]
+    fn last(&mut self) -> Option<Found> {
+        (self.start < self.end).then(|| {
+            self.end -= 1;
+            self.entry(self.end)
+        })
+    }
+
+    #[inline]
+    fn entry(&self, at: usize) -> Found {
+        Found::new(Arc::clone(&self.page), at)
+    }
+
+    /// A page to fill, the one at hand if nobody else holds it.
+    fn page(&mut self) -> &mut Page {
+        if Arc::get_mut(&mut self.page).is_none() {
+            self.page = Arc::default();
+        }
+        let page = Arc::get_mut(&mut self.page).expect("the page is not shared");
+        page.clear(0);
+        page
+    }
+
+    fn has_filled(&mut self) {
+        (self.start, self.end) = (0, self.page.len());
+    }
 }
 
 impl Range {
-    pub(super) fn new(root: &Node, lower: Bound<&[u8]>, upper: Bound<&[u8]>) -> Self {
-        let front = match lower {
-            Bound::Unbounded => Cursor::first(root),
-            Bound::Included(key) => Cursor::before(root, key),
-            Bound::Excluded(key) => Cursor::after(root, key),
+    pub(super) fn new(view: View, lower: Bound<Vec<u8>>, upper: Bound<Vec<u8>>) -> Self {
+        let lower = match lower {
+            Bound::Unbounded => Vec::new(),
+            Bound::Included(key) => key,
+            Bound::Excluded(key) => right_after(key),
         };
-        let back = match upper {
-            _ if is_inverted(lower, upper) => front.clone(),
-            Bound::Unbounded => Cursor::last(root),
-            Bound::Included(key) => Cursor::after(root, key),
-            Bound::Excluded(key) => Cursor::before(root, key),
+        let upper = match upper {
+            Bound::Unbounded => None,
+            Bound::Included(key) => Some(right_after(key)),
+            Bound::Excluded(key) => Some(key),
         };
-        Self { front, back }
+        let (front, back) = (Ahead::default(), Ahead::default());
+        Self { view, lower, upper, front, back, merged: Page::default() }
     }
 
-    fn has_met(&self) -> bool {
-        Arc::ptr_eq(&self.front.leaf, &self.back.leaf)
+    /// Calls `visit` with every entry that is left, in order.
+    pub(crate) fn for_each_entry(mut self, mut visit: impl FnMut(&[u8], Location)) {
+        loop {
+            let Ahead { page, start, end } = &self.front;
+            page.visit(*start..*end, &mut visit);
+            self.front.start = self.front.end;
+            if !self.advance() {
+                break;
+            }
+        }
+        self.back.page.visit(self.back.start..self.back.end, &mut visit);
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.upper.as_ref().is_some_and(|upper| self.lower >= *upper)
+    }
+
+    fn exhaust(&mut self) {
+        self.lower.clear();
+        self.upper = Some(Vec::new());
+    }
+
+    /// Copies the next entries to the front page; false if there are none.
+    fn advance(&mut self) -> bool {
+        while self.front.is_empty() && !self.is_exhausted() {
+            let state = self.view.pin.shared.state.read();
+            let sources = Sources::new(&state, self.view.pin.id);
+            let next = sources.copy_from(
+                &self.lower,
+                self.upper.as_deref(),
+                self.front.page(),
+                &mut self.merged,
+            );
+            drop(state);
+            self.front.has_filled();
+            match next {
+                Some(next) => self.lower = next,
+                None => self.exhaust(),
+            }
+        }
+        !self.front.is_empty()
+    }
+
+    /// Copies the entries before those of the back page; false if there are none.
+    fn advance_back(&mut self) -> bool {
+        while self.back.is_empty() && !self.is_exhausted() {
+            let state = self.view.pin.shared.state.read();
+            let sources = Sources::new(&state, self.view.pin.id);
+            let next = sources.copy_below(
+                &self.lower,
+                self.upper.as_deref(),
+                self.back.page(),
+                &mut self.merged,
+            );
+            drop(state);
+            self.back.has_filled();
+            match next {
+                Some(next) => self.upper = Some(next),
+                None => self.exhaust(),
+            }
+        }
+        !self.back.is_empty()
     }
 }
 
 impl Iterator for Range {
-    type Item = (Key, Location);
+    type Item = Found;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let met = self.has_met();
-            let end = if met { self.back.at } else { self.front.leaf.len() };
-            if self.front.at < end {
-                self.front.at += 1;
-                return Some(self.front.leaf.entry(self.front.at - 1));
-            }
-            if met || !self.front.next_leaf() {
-                return None;
-            }
+    #[inline]
+    fn next(&mut self) -> Option<Found> {
+        match self.front.first() {
+            Some(found) => Some(found),
+            None if self.advance() => self.front.first(),
+            None => self.back.first(),
         }
     }
 }
 
 impl DoubleEndedIterator for Range {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        loop {
-            let met = self.has_met();
-            let start = if met { self.front.at } else { 0 };
-            if self.back.at > start {
-                self.back.at -= 1;
-                return Some(self.back.leaf.entry(self.back.at));
-            }
-            if met || !self.back.previous_leaf() {
-                return None;
-            }
+    #[inline]
+    fn next_back(&mut self) -> Option<Found> {
+        match self.back.last() {
+            Some(found) => Some(found),
+            None if self.advance_back() => self.back.last(),
+            None => self.front.last(),
         }
     }
 }
 
 impl FusedIterator for Range {}
 
-fn is_inverted(lower: Bound<&[u8]>, upper: Bound<&[u8]>) -> bool {
-    use Bound::{Excluded, Included};
-    match (lower, upper) {
-        (Included(lower) | Excluded(lower), Included(upper) | Excluded(upper)) => lower > upper,
-        _ => false,
+/// The least key above `key`.
+fn right_after(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
+}
+
+/// Where a pin finds its entries: the first source that knows a key decides.
+struct Sources<'a> {
+    overlays: Vec<&'a Tree>,
+    tree: &'a Tree,
+}
+
+impl<'a> Sources<'a> {
+    fn new(state: &'a State, id: u64) -> Self {
+        Self { overlays: state.overlays_from(id).collect(), tree: &state.tree }
     }
+
+    fn places(&self, to: Seek<'_>) -> Vec<Place<'a>> {
+        let sources = self.overlays.iter().copied().chain([self.tree]);
+        sources.filter_map(|source| source.seek(to)).collect()
+    }
+
+    /// Fills `page` with entries from `lower` on, as far as the leaf of each source goes that
+    /// `lower` belongs to. Returns where the next ones start.
+    fn copy_from(
+        &self,
+        lower: &[u8],
+        upper: Option<&[u8]>,
+        page: &mut Page,
+        spare: &mut Page,
+    ) -> Option<Vec<u8>> {
+        let places = self.places(Seek::At(lower));
+        let next = places.iter().filter_map(Place::upper).min();
+        let end = match (&next, upper) {
+            (Some(next), Some(upper)) => Some(upper.min(next)),
+            (next, upper) => upper.or(next.as_deref()),
+        };
+        merge(&places, Some(lower), end, page, spare);
+        next
+    }
+
+    /// Fills `page` with entries right below `upper`. Returns where those before them end.
+    fn copy_below(
+        &self,
+        lower: &[u8],
+        upper: Option<&[u8]>,
+        page: &mut Page,
+        spare: &mut Page,
+    ) -> Option<Vec<u8>> {
+        let places = self.places(upper.map_or(Seek::Last, Seek::Below));
+        let next = places.iter().filter_map(Place::lower).max();
+        let start = next.as_deref().map_or(lower, |next| next.max(lower));
+        merge(&places, Some(start), upper, page, spare);
+        next
+    }
+}
+
+/// Fills `page` with what `places` hold of `lower..upper`, each key from the first that has it.
+fn merge(
+    places: &[Place<'_>],
+    lower: Option<&[u8]>,
+    upper: Option<&[u8]>,
+    page: &mut Page,
+    spare: &mut Page,
+) {
+    let (below, overlays) = match places {
+        [] => return,
+        [below @ .., tree] => (tree, below),
+    };
+    page.push_entries(&below.leaf, below.leaf.span(lower, upper));
+    for overlay in overlays.iter().rev() {
+        std::mem::swap(page, spare);
+        page.clear(0);
+        merge_two(&overlay.leaf, overlay.leaf.span(lower, upper), spare, page);
+    }
+    if !overlays.is_empty() {
+        std::mem::swap(page, spare);
+        page.clear(0);
+        (0..spare.len())
+            .filter(|&at| spare.payload(at) != ABSENT)
+            .for_each(|at| page.push(spare.key(at), spare.payload(at)));
+    }
+}
+
+fn merge_two(first: &Block<'_>, span: std::ops::Range<usize>, second: &Page, out: &mut Page) {
+    let mut key = Vec::new();
+    let mut rest = 0;
+    for at in span {
+        key.clear();
+        first.push_key(at, &mut key);
+        while rest < second.len() {
+            match second.key(rest).cmp(&key) {
+                Ordering::Less => out.push(second.key(rest), second.payload(rest)),
+                Ordering::Equal => {}
+                Ordering::Greater => break,
+            }
+            rest += 1;
+        }
+        let payload: &Payload = first.payload(at);
+        out.push(&key, payload);
+    }
+    (rest..second.len()).for_each(|at| out.push(second.key(at), second.payload(at)));
 }

@@ -70,6 +70,8 @@ pub struct Written {
     pub large: u64,
     /// Zeros written ahead of the log, in bytes.
     pub prepared: u64,
+    /// Checkpoint images, in bytes.
+    pub checkpoint: u64,
     /// Footers, evidence pages and superblocks, in bytes.
     pub upkeep: u64,
 }
@@ -81,6 +83,7 @@ impl Written {
             log: traffic.written(Purpose::Log),
             large: traffic.written(Purpose::Large),
             prepared: traffic.written(Purpose::Preparation),
+            checkpoint: traffic.written(Purpose::Checkpoint),
             upkeep: traffic.written(Purpose::Upkeep),
         }
     }
@@ -135,6 +138,8 @@ pub struct Metrics {
     pub log_bytes: u64,
     /// Space taken by large values, in bytes.
     pub large_bytes: u64,
+    /// Space taken by checkpoint images, in bytes.
+    pub image_bytes: u64,
     /// Space of the volume that nothing takes, in bytes.
     pub free_bytes: u64,
     /// Live records, with their headers, in bytes.
@@ -206,7 +211,8 @@ mod tests {
 
     #[test]
     fn amplification_leaves_preparation_and_upkeep_out() {
-        let written = Written { log: 300, large: 200, prepared: 1 << 20, upkeep: 4096 };
+        let written =
+            Written { log: 300, large: 200, prepared: 1 << 20, checkpoint: 9, upkeep: 4096 };
         assert_eq!(written.amplification(400), Some(1.25));
         assert_eq!(written.amplification(0), None);
     }

@@ -43,11 +43,15 @@ pub enum Stage {
     GetVerify,
     /// Opening the store, recovery included.
     Open,
+    /// A checkpoint, from its first slice to the superblock that names it.
+    Checkpoint,
+    /// Copying one slice of a checkpoint, during which nothing is applied.
+    CheckpointCopy,
 }
 
 impl Stage {
     /// Every stage, in the order of their declaration.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Put,
         Self::PutQueue,
         Self::PutWrite,
@@ -58,6 +62,8 @@ impl Stage {
         Self::GetDevice,
         Self::GetVerify,
         Self::Open,
+        Self::Checkpoint,
+        Self::CheckpointCopy,
     ];
 
     /// The stage in words.
@@ -73,6 +79,8 @@ impl Stage {
             Self::GetDevice => "get device",
             Self::GetVerify => "get verify",
             Self::Open => "open",
+            Self::Checkpoint => "checkpoint",
+            Self::CheckpointCopy => "checkpoint copy",
         }
     }
 }

@@ -71,24 +71,26 @@ fn counters(metrics: &Metrics) -> [Named; 7] {
 }
 
 /// Rows of what it holds.
-fn space(metrics: &Metrics) -> [Named; 7] {
+fn space(metrics: &Metrics) -> [Named; 8] {
     [
         ("keys", metrics.keys, count),
         ("volume", metrics.volume_bytes, bytes),
         ("volume at most", metrics.max_bytes, bytes),
         ("log", metrics.log_bytes, bytes),
         ("large values", metrics.large_bytes, bytes),
+        ("checkpoints", metrics.image_bytes, bytes),
         ("free", metrics.free_bytes, bytes),
         ("live", metrics.live_bytes, bytes),
     ]
 }
 
 /// Rows of what the device did.
-fn traffic(metrics: &Metrics) -> [Named; 8] {
+fn traffic(metrics: &Metrics) -> [Named; 9] {
     [
         ("written to log", metrics.written.log, bytes),
         ("written large", metrics.written.large, bytes),
         ("written ahead", metrics.written.prepared, bytes),
+        ("written for checkpoints", metrics.written.checkpoint, bytes),
         ("written for upkeep", metrics.written.upkeep, bytes),
         ("writes", metrics.writes, count),
         ("barriers", metrics.barriers, count),

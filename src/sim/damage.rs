@@ -5,7 +5,7 @@ use super::oracle::contents;
 use super::random::Random;
 use super::tests::canonical;
 use super::trace::{Pages, Trace};
-use super::workload::{Model, Op, Shape, key, open, run, states};
+use super::workload::{Model, Op, Session, Shape, key, open, run, states};
 use crate::db::Db;
 use crate::device::Device;
 use crate::engine::Background;
@@ -91,14 +91,11 @@ fn volume_after(shape: Shape, ops: &[Op], closed: bool) -> (Pages, Trace) {
     if closed {
         run(&device, shape, ops, &Model::new()).unwrap();
     } else {
-        let engine = open(&device, shape, Background::Manual).unwrap();
-        let db = Db::new(engine.clone());
-        let mut model = Model::new();
+        let mut session = Session::open(&device, shape, &Model::new()).unwrap();
         for (at, op) in ops.iter().enumerate() {
-            op.issue(at, &db, &engine, &model).unwrap();
-            op.apply(at, &mut model);
+            session.issue(at, op).unwrap();
         }
-        db.sync().unwrap();
+        session.db.sync().unwrap();
         device.close();
     }
     (device.pages(), device.trace())

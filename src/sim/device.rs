@@ -75,6 +75,11 @@ impl SimDevice {
         }
     }
 
+    /// Lets it be opened again.
+    pub(crate) fn reconnect(&self) {
+        self.inner.lock().closed = false;
+    }
+
     /// Lets an operation fail.
     pub(crate) fn inject(&self, injection: Injection) {
         self.inner.lock().injection = Some(injection);

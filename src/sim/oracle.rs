@@ -71,6 +71,9 @@ pub(crate) fn verify(
     let engine =
         open(&device, shape, Background::Manual).map_err(|e| format!("does not open: {e}"))?;
     let db = Db::new(Arc::clone(&engine));
+    if db.open_report().repaired.iter().any(|what| what.contains("checkpoint")) {
+        return Err("a checkpoint was in force before it was whole (C3)".into());
+    }
     let found = contents(&db)?;
     let matching = (promise.least..=promise.most).find(|&r| states[r] == found);
     let Some(matching) = matching else {

@@ -5,7 +5,7 @@ use super::image::for_each_image;
 use super::oracle::{Promise, contents, verify, verify_progress};
 use super::random::Random;
 use super::trace::{Pages, Trace};
-use super::workload::{Model, Op, Shape, open, random_ops, run, states};
+use super::workload::{Model, Op, Session, Shape, open, random_ops, run, states};
 use crate::db::Db;
 use crate::durability::Durability::{Buffered, Synced, Written};
 use crate::engine::Background;
@@ -179,6 +179,89 @@ pub(super) fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
                 Op::Sync,
             ],
         ),
+        (
+            "checkpoints",
+            TINY,
+            vec![put(1, 300), delete(2), Op::Checkpoint, put(2, 500), Op::Checkpoint, put(1, 20)],
+        ),
+        (
+            "three checkpoints and rotation",
+            TINY,
+            vec![
+                put(1, 1500),
+                put(2, 1600),
+                Op::Checkpoint,
+                put(3, 1700),
+                put(1, 1800),
+                Op::Checkpoint,
+                delete(2),
+                put(4, 1900),
+                Op::Checkpoint,
+                put(5, 5),
+            ],
+        ),
+        (
+            "slices between commits",
+            SMALL,
+            vec![
+                put(1, 30),
+                put(2, 9000),
+                Op::Slice,
+                put(3, 40),
+                Op::Slice,
+                Op::Batch(vec![(1, None), (4, Some(9))], Synced),
+                Op::Slice,
+                Op::PutIfAbsent(1, 50),
+                put(2, 9500),
+                Op::Slice,
+                delete(3),
+                Op::Slice,
+                Op::Swap(4, 60),
+            ],
+        ),
+        (
+            "slices of weaker modes",
+            SMALL,
+            vec![
+                Op::Put(1, 10, Buffered),
+                Op::Slice,
+                Op::Slice,
+                Op::Put(2, 10, Buffered),
+                Op::Slice,
+                Op::Put(3, 2000, Written),
+                Op::Slice,
+                Op::Delete(1, Buffered),
+                Op::Slice,
+                Op::Slice,
+                Op::Put(1, 11, Buffered),
+                Op::Slice,
+                Op::Slice,
+                Op::Put(2, 11, Buffered),
+            ],
+        ),
+        (
+            "extents that die are used again",
+            TINY,
+            vec![
+                put(1, 1500),
+                put(2, 1500),
+                put(1, 1600),
+                put(2, 1600),
+                put(1, 1700),
+                Op::Checkpoint,
+                put(2, 1700),
+                Op::Checkpoint,
+                Op::Reopen,
+                put(3, 1800),
+                put(1, 1800),
+                Op::Kill,
+                put(2, 1900),
+                Op::Discard(3),
+                Op::Checkpoint,
+                Op::Kill,
+                put(3, 50),
+            ],
+        ),
         ("growth", Shape { max_pages: 400, ..TINY }, (0..6).map(|i| put(i, 60_000)).collect()),
     ]
 }
@@ -213,15 +296,12 @@ fn what_an_open_after_a_process_crash_shows_survives_a_power_cut() {
     let mut random = Random::new(3);
     for (name, shape, ops) in canonical() {
         let device = SimDevice::new(Pages::zeros(0));
-        let engine = open(&device, shape, Background::Manual).unwrap();
-        let db = Db::new(engine.clone());
-        let mut model = Model::new();
+        let mut session = Session::open(&device, shape, &Model::new()).unwrap();
         for (at, op) in ops.iter().enumerate() {
-            op.issue(at, &db, &engine, &model).unwrap();
-            op.apply(at, &mut model);
+            session.issue(at, op).unwrap();
         }
         // The process is gone: its handle never closes.
-        std::mem::forget((db, engine));
+        std::mem::forget(session);
         let engine = open(&device, shape, Background::Manual).unwrap();
         let shown = contents(&Db::new(engine.clone())).unwrap();
         std::mem::forget(engine);
@@ -289,21 +369,21 @@ fn fail_once(
 
 /// Runs `ops` until one fails; the failure must leave a handle that says so.
 fn run_until_error(device: &SimDevice, shape: Shape, ops: &[Op]) -> Result<Option<Error>, String> {
-    let engine = match open(device, shape, Background::Manual) {
-        Ok(engine) => engine,
+    let mut session = match Session::open(device, shape, &Model::new()) {
+        Ok(session) => session,
         Err(error) => return Ok(Some(error)),
     };
-    let db = Db::new(engine.clone());
-    let mut model = Model::new();
     for (at, op) in ops.iter().enumerate() {
         device.note_issue(at);
-        match op.issue(at, &db, &engine, &model) {
+        match session.issue(at, op) {
             Ok(durable) => device.note_ack(at, durable),
+            Err(error) if matches!(op, Op::Reopen | Op::Kill) => return Ok(Some(error)),
             Err(error) => {
                 let clean = matches!(
                     error,
                     Error::Full { .. } | Error::Io { op: "read", .. } | Error::Corrupt { .. }
                 );
+                let db = &session.db;
                 if db.health().is_healthy() && !clean {
                     return Err(format!("{error} leaves a handle that claims to be healthy"));
                 }
@@ -314,7 +394,6 @@ fn run_until_error(device: &SimDevice, shape: Shape, ops: &[Op]) -> Result<Optio
                 return Ok(Some(error));
             }
         }
-        op.apply(at, &mut model);
     }
-    Ok(db.close().err())
+    Ok(session.db.close().err())
 }

@@ -28,6 +28,16 @@ pub(crate) enum Op {
     Sync,
     /// The steps beside the commits.
     Step,
+    /// A whole checkpoint.
+    Checkpoint,
+    /// The next piece of a checkpoint.
+    Slice,
+    /// Deletes the key if it has the value that the model says it has.
+    Discard(u8),
+    /// Closes the store and opens it again.
+    Reopen,
+    /// Opens the store again as if its process had been killed.
+    Kill,
 }
 
 pub(crate) fn key(number: u8) -> Vec<u8> {
@@ -41,6 +51,16 @@ pub(crate) fn value(op: usize, part: usize, len: usize) -> Vec<u8> {
 }
 
 impl Op {
+    /// Whether it may be acked before it is durable.
+    fn is_weak(&self) -> bool {
+        match self {
+            Op::Put(_, _, durability) | Op::Delete(_, durability) | Op::Batch(_, durability) => {
+                *durability != Durability::Synced
+            }
+            _ => false,
+        }
+    }
+
     /// What the store holds after this, the `at`-th operation.
     pub(crate) fn apply(&self, at: usize, model: &mut Model) {
         match self {
@@ -50,7 +70,7 @@ impl Op {
             Op::PutIfAbsent(k, len) => {
                 model.entry(key(*k)).or_insert_with(|| value(at, 0, *len));
             }
-            Op::Delete(k, _) => {
+            Op::Delete(k, _) | Op::Discard(k) => {
                 model.remove(&key(*k));
             }
             Op::Batch(changes, _) => {
@@ -61,12 +81,11 @@ impl Op {
                     };
                 }
             }
-            Op::Sync | Op::Step => {}
+            Op::Sync | Op::Step | Op::Checkpoint | Op::Slice | Op::Reopen | Op::Kill => {}
         }
     }
 
-    /// Issues it; `model` is what the store holds before. Whether all up to it is durable.
-    pub(crate) fn issue(&self, at: usize, db: &Db, engine: &Engine, model: &Model) -> Result<bool> {
+    fn issue(&self, at: usize, db: &Db, engine: &Engine, model: &Model) -> Result<bool> {
         match self {
             Op::Put(k, len, durability) => {
                 db.with_durability(*durability).put(key(*k), value(at, 0, *len))?;
@@ -81,6 +100,12 @@ impl Op {
                 let seen = model.get(&key(*k)).map(Vec::as_slice);
                 let swapped = db.compare_and_swap(key(*k), seen, Some(&value(at, 0, *len)))?;
                 assert_eq!(swapped, Ok(()), "nobody else writes");
+                Ok(true)
+            }
+            Op::Discard(k) => {
+                let seen = model.get(&key(*k)).map(Vec::as_slice);
+                let discarded = db.compare_and_swap(key(*k), seen, None)?;
+                assert_eq!(discarded, Ok(()), "nobody else writes");
                 Ok(true)
             }
             Op::Delete(k, durability) => {
@@ -100,9 +125,15 @@ impl Op {
             }
             Op::Sync => db.sync().map(|()| true),
             Op::Step => engine.step().map(|()| false),
+            Op::Checkpoint => db.checkpoint().map(|()| true),
+            Op::Slice => engine.checkpoint_step().map(|_| false),
+            Op::Reopen | Op::Kill => unreachable!("a session does that"),
         }
     }
 }
+
+/// Few keys fill a slice of a checkpoint.
+const SLICE_BYTES: usize = 1;
 
 /// The shape of a simulated volume.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +157,7 @@ impl Shape {
         } else {
             options.max_bytes(self.max_pages * page)
         };
-        Options { evidence_after: Duration::ZERO, ..options }
+        Options { evidence_after: Duration::ZERO, slice_bytes: SLICE_BYTES, ..options }
     }
 }
 
@@ -160,21 +191,68 @@ pub(crate) fn states(ops: &[Op], start: &Model) -> Vec<Model> {
     states
 }
 
+/// A store in use, one operation after the other.
+pub(crate) struct Session {
+    device: SimDevice,
+    shape: Shape,
+    engine: Arc<Engine>,
+    pub(crate) db: Db,
+    pub(crate) model: Model,
+    /// Whether some operation may be lost by a power cut.
+    weak: bool,
+}
+
+impl Session {
+    /// Opens the store on `device`, which holds `model`.
+    pub(crate) fn open(device: &SimDevice, shape: Shape, model: &Model) -> Result<Self> {
+        let engine = open(device, shape, Background::Manual)?;
+        let db = Db::new(Arc::clone(&engine));
+        let (device, model) = (device.clone(), model.clone());
+        Ok(Self { device, shape, engine, db, model, weak: false })
+    }
+
+    /// Issues the `at`-th operation. Whether all up to it is durable.
+    pub(crate) fn issue(&mut self, at: usize, op: &Op) -> Result<bool> {
+        let durable = match op {
+            Op::Reopen => {
+                self.db.clone().close()?;
+                self.reopen()?;
+                true
+            }
+            Op::Kill => {
+                assert!(!self.weak, "what a kill takes back, the model cannot know");
+                // Nothing of the old process runs any more.
+                std::mem::forget((Arc::clone(&self.engine), self.db.clone()));
+                self.reopen()?;
+                true
+            }
+            op => op.issue(at, &self.db, &self.engine, &self.model)?,
+        };
+        self.weak = !durable && (self.weak || op.is_weak());
+        op.apply(at, &mut self.model);
+        Ok(durable)
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        self.device.reconnect();
+        self.engine = open(&self.device, self.shape, Background::Manual)?;
+        self.db = Db::new(Arc::clone(&self.engine));
+        Ok(())
+    }
+}
+
 /// Runs `ops` on `device` until one fails or all are done; notes issues and acks in the trace.
 pub(crate) fn run(device: &SimDevice, shape: Shape, ops: &[Op], start: &Model) -> Result<()> {
-    let engine = open(device, shape, Background::Manual)?;
-    let db = Db::new(Arc::clone(&engine));
-    let mut model = start.clone();
+    let mut session = Session::open(device, shape, start)?;
     for (at, op) in ops.iter().enumerate() {
         device.note_issue(at);
-        match op.issue(at, &db, &engine, &model) {
+        match session.issue(at, op) {
             Ok(durable) => device.note_ack(at, durable),
             Err(Error::Full { .. }) => panic!("the workload fits the volume"),
             Err(error) => return Err(error),
         }
-        op.apply(at, &mut model);
     }
-    db.close()
+    session.db.close()
 }
 
 /// `count` random operations on `keys` keys.
@@ -190,7 +268,7 @@ pub(crate) fn random_ops(random: &mut Random, count: usize, keys: u64, longest: 
     };
     let op = |random: &mut Random| {
         let k = random.below(keys) as u8;
-        match random.below(14) {
+        match random.below(18) {
             0..5 => Op::Put(k, len(random), durability(random)),
             5..7 => Op::Delete(k, durability(random)),
             7 => Op::PutIfAbsent(k, len(random)),
@@ -205,7 +283,10 @@ pub(crate) fn random_ops(random: &mut Random, count: usize, keys: u64, longest: 
                 Op::Batch(changes, durability(random))
             }
             11 => Op::Sync,
-            _ => Op::Step,
+            12..14 => Op::Step,
+            14 => Op::Checkpoint,
+            15..17 => Op::Slice,
+            _ => Op::Reopen,
         }
     };
     (0..count).map(|_| op(random)).collect()

@@ -25,6 +25,9 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
     /// Starts a fresh life of the extent, as one of the log (G4).
     fn open_log_extent(&self, extent: ExtentNo) -> Incarnation;
 
+    /// The log moved on to another extent.
+    fn rotated(&self);
+
     /// The log will not write again.
     fn poisoned(&self, cause: &Error);
 }

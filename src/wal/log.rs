@@ -18,8 +18,10 @@ use crate::device::{AlignedBuf, BufferPool, Volume};
 use crate::durability::{Durability, SyncWindow};
 use crate::error::{Error, Result};
 use crate::format::ids::{BatchNo, ExtentNo, Generation, StoreId};
+use crate::format::image::Position;
 use crate::format::location::Location;
 use crate::format::log_page::{PAYLOAD_BYTES, pages_for_stream};
+use crate::format::superblock::Anchor;
 use crate::metrics::{Recorder, Stage as Timed};
 use crate::sync::{self, Arc, AtomicU64, Condvar, Duration, Mutex, MutexGuard, Ordering};
 use std::collections::VecDeque;
@@ -45,6 +47,8 @@ pub(crate) struct LogStart {
     /// Sealed extents that have no footer yet.
     pub(crate) footers: VecDeque<Tail>,
     pub(crate) generation: Generation,
+    /// The last page that is covered: the epoch's header.
+    pub(crate) settled: Anchor,
     /// Whether no epoch was begun, for want of space: the log is never added to.
     pub(crate) frozen: bool,
     /// Whether only deletes are admitted until there is more space.
@@ -95,6 +99,7 @@ impl Log {
             flights: VecDeque::new(),
             written: durable,
             durable,
+            settled: start.settled,
             covering: durable,
             busy: 0,
             waiting_for_room: 0,
@@ -295,6 +300,7 @@ impl Log {
         state.footers.push_back(sealed);
         state.upkeep_due = true;
         self.upkeep.notify_all();
+        self.host.rotated();
         Ok(state)
     }
 
@@ -378,6 +384,30 @@ impl Log {
         }
         let upto = state.last_numbered();
         self.flush(state, upto).map(drop)
+    }
+
+    /// Makes all batches up to `upto` durable.
+    pub(crate) fn sync_to(&self, upto: BatchNo) -> Result<()> {
+        let _guard = PanicGuard::new(self);
+        self.flush(self.state.lock(), upto).map(drop)
+    }
+
+    /// Runs `look` while nothing is applied, at the position it is given.
+    pub(crate) fn at_rest<R>(&self, look: impl FnOnce(Position) -> R) -> R {
+        let _order = self.order.lock();
+        let position = self.state.lock().applied();
+        look(position)
+    }
+
+    /// The end of the newest batch that is durable and applied: everything up to it is in the
+    /// index, so an image that begins now may leave the log before it behind.
+    pub(crate) fn settled(&self) -> Anchor {
+        self.state.lock().settled
+    }
+
+    /// A superblock of `generation` is durable: pages say so from now on.
+    pub(crate) fn set_generation(&self, generation: Generation) {
+        self.generation.store(generation.0, Ordering::SeqCst);
     }
 
     /// Refuses new work on a closed or poisoned log.

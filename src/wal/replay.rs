@@ -137,6 +137,12 @@ impl<'a, S: Sink> Replay<'a, S> {
         })
     }
 
+    /// Every batch up to `proved` is in the log: an image shows them.
+    pub(crate) fn proving(mut self, proved: BatchNo) -> Self {
+        self.out.proved = self.out.proved.max(proved);
+        self
+    }
+
     /// Reads every page, though a footer lists what is in it.
     pub(crate) fn without_footers(mut self) -> Self {
         self.trusts_footers = false;
@@ -316,6 +322,11 @@ impl<'a, S: Sink> Replay<'a, S> {
         let covered = self.out.tail.batch;
         let fresh = entries_after(entries, covered)
             .ok_or(corrupt(first, "the footer of this extent makes no sense"))?;
+        // An open from an anchor within the extent does not know what was there before it, nor
+        // does the footer that comes of it.
+        if first_batch(fresh).is_none_or(|next| next != covered.next()) && head.batch != covered {
+            return Ok(false);
+        }
         self.sink.accept(fresh)?;
         let tail = &mut self.out.tail;
         tail.chain = head.chain;
@@ -495,6 +506,14 @@ fn entries_after(entries: &[u8], covered: BatchNo) -> Option<&[u8]> {
             Some(Some(Entry::Batch(batch))) if batch > covered => return Some(rest),
             Some(entry) => drop(entry?),
         }
+    }
+}
+
+/// The first batch that entries are of.
+fn first_batch(entries: &[u8]) -> Option<BatchNo> {
+    match Entries::new(entries).next() {
+        Some(Some(Entry::Batch(batch))) => Some(batch),
+        _ => None,
     }
 }
 

@@ -6,7 +6,10 @@ use super::tail::Tail;
 use crate::device::AlignedBuf;
 use crate::error::Error;
 use crate::format::ids::{BatchNo, ExtentNo, Generation, PAGE_BYTES, PageNo, StoreId};
+use crate::format::image::Position;
 use crate::format::location::Location;
+use crate::format::record::{Entries, Entry};
+use crate::format::superblock::Anchor;
 use crate::sync::{Arc, Instant};
 use std::collections::VecDeque;
 
@@ -15,6 +18,8 @@ use std::collections::VecDeque;
 pub(super) struct Flight {
     pub(super) number: BatchNo,
     pub(super) start: PageNo,
+    /// Its last page.
+    end: Anchor,
     pages: usize,
     /// Its pages, until they are written.
     buf: Option<Arc<AlignedBuf>>,
@@ -61,6 +66,8 @@ pub(super) struct State {
     pub(super) written: BatchNo,
     /// D: every batch up to this one was written before a barrier that returned.
     pub(super) durable: BatchNo,
+    /// The last page of the last batch that is durable and applied.
+    pub(super) settled: Anchor,
     /// The highest `written` that a barrier has begun to cover.
     pub(super) covering: BatchNo,
     /// Batches that keep the pipe busy.
@@ -149,6 +156,12 @@ impl State {
         self.flights.push_back(Flight {
             number: batch.number,
             start: batch.start,
+            end: Anchor {
+                page: batch.start.plus(pages as u64 - 1),
+                chain,
+                batch: batch.number,
+                epoch: self.tail.epoch,
+            },
             pages,
             buf: Some(buf),
             on_device: false,
@@ -235,6 +248,7 @@ impl State {
                 break;
             }
             let Some(flight) = self.flights.pop_front() else { break };
+            self.settled = flight.end;
             self.busy -= usize::from(flight.synced);
             self.weak_bytes -= flight.weak_bytes;
             self.recycle(flight.entries);
@@ -251,6 +265,21 @@ impl State {
             }
         }
         reached
+    }
+
+    /// How far the log is applied. The caller holds `order`.
+    pub(super) fn applied(&self) -> Position {
+        let mut position = Position::after(self.settled.batch);
+        for flight in &self.flights {
+            if flight.applied < flight.entries.len() {
+                return within(flight.number, &flight.entries[..flight.applied]).max(position);
+            }
+            position = Position::after(flight.number);
+        }
+        let open = self.open.as_ref();
+        open.map_or(position, |batch| {
+            within(batch.number, &batch.entries[..batch.applied]).max(position)
+        })
     }
 
     fn recycle(&mut self, entries: Arc<Vec<u8>>) {
@@ -298,4 +327,10 @@ impl State {
         }
         cause
     }
+}
+
+/// The position in batch `number` after the entries that are `applied` of it.
+fn within(number: BatchNo, applied: &[u8]) -> Position {
+    let records = Entries::new(applied).filter(|e| matches!(e, Some(Entry::Record { .. })));
+    Position { batch: number, records: records.count() as u32 }
 }

@@ -36,9 +36,9 @@ fn is_token(key: &[u8]) -> bool {
 fn watch(index: &Index, done: &AtomicBool) {
     while !done.load(Ordering::Acquire) {
         let view = index.view();
-        let seen: Vec<_> = range(&view, ALL).filter(|(key, _)| is_token(key)).collect();
+        let seen: Vec<_> = range(&view, ALL).filter(|found| is_token(found.key())).collect();
         assert_eq!(seen.len(), 1, "one token in one view");
-        assert_eq!(view.get(&seen[0].0), Some(seen[0].1));
+        assert_eq!(view.get(seen[0].key()), Some(seen[0].location()));
         assert_eq!(range(&view, ALL).rev().count() as u64, view.len());
         thread::yield_now();
     }

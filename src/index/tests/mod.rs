@@ -2,14 +2,16 @@
 
 mod atomicity;
 mod bounds;
+mod damage;
+mod loading;
 mod long_keys;
 mod model;
 mod order_of_inserts;
-mod random;
-mod sharing;
+mod pins;
+pub(super) mod random;
 mod snapshots;
 
-use super::{Index, Range, View};
+use super::{Found, Index, Range, View};
 use crate::format::ids::PageNo;
 use crate::format::location::Location;
 use std::collections::BTreeMap;
@@ -58,14 +60,18 @@ fn expected(model: &Model, bounds: &Bounds) -> Vec<(Vec<u8>, Location)> {
     model.range(bounds.clone()).map(|(key, location)| (key.clone(), *location)).collect()
 }
 
-fn owned(entries: impl Iterator<Item = (super::Key, Location)>) -> Vec<(Vec<u8>, Location)> {
-    entries.map(|(key, location)| (key.to_vec(), location)).collect()
+fn owned(entries: impl Iterator<Item = Found>) -> Vec<(Vec<u8>, Location)> {
+    entries.map(pair).collect()
+}
+
+fn pair(found: Found) -> (Vec<u8>, Location) {
+    (found.key().to_vec(), found.location())
 }
 
 fn assert_shows(view: &View, model: &Model) {
     assert_eq!(view.len(), model.len() as u64);
     let shown = range(view, ALL);
-    assert!(shown.map(|(key, at)| (key.to_vec(), at)).eq(model.clone()));
+    assert!(shown.map(pair).eq(model.clone()));
 }
 
 fn assert_send_sync<T: Send + Sync + 'static>() {}
@@ -97,6 +103,12 @@ fn an_edit_sees_its_own_changes() {
         assert_eq!(edit.remove(b"a"), Some(location(2)));
         assert_eq!((edit.get(b"a"), edit.len()), (None, 0));
     });
+}
+
+#[test]
+fn many_keys_are_found_at_once() {
+    let found = filled(0..100).get_all(&[key(99), key(100), key(0)]);
+    assert_eq!(found, [Some(location(99)), None, Some(location(0))]);
 }
 
 #[test]

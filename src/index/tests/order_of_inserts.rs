@@ -2,23 +2,18 @@
 
 use super::random::Random;
 use super::{Index, filled, key};
-use crate::index::load::MAX_ENTRIES;
-use crate::index::node::Node;
 
 const COUNT: u64 = 50_000;
 
-fn leaves(node: &Node) -> usize {
-    match node {
-        Node::Leaf(_) => 1,
-        Node::Inner(inner) => inner.children.iter().map(leaves).sum(),
-    }
+/// Bytes of leaves for an entry, whose keys share all but two bytes of eight.
+fn bytes_per_entry(index: &Index) -> usize {
+    index.check();
+    index.leaves().1 / index.len() as usize
 }
 
-/// Share of the room in leaves that is used, in percent.
-fn fill(index: &Index) -> u64 {
-    index.check();
-    let room = leaves(&index.view().tree.root) * MAX_ENTRIES;
-    index.len() * 100 / room as u64
+/// Share of those that an entry needs, in percent.
+fn fill(index: &Index) -> usize {
+    (2 + 9) * 100 / bytes_per_entry(index)
 }
 
 #[test]
@@ -32,9 +27,10 @@ fn descending_inserts_leave_half_full_leaves_at_least() {
 }
 
 #[test]
-fn random_inserts_leave_two_thirds_full_leaves() {
+fn random_inserts_waste_little() {
     let mut random = Random::new(3);
-    assert!(fill(&filled((0..COUNT).map(|_| random.next()))) > 62);
+    let numbers = (0..COUNT).map(|_| random.next());
+    assert!((17..20).contains(&bytes_per_entry(&filled(numbers))));
 }
 
 #[test]
@@ -59,11 +55,12 @@ fn a_queue_keeps_its_tree_small() {
 }
 
 #[test]
-fn an_emptied_tree_is_one_leaf() {
+fn an_emptied_tree_takes_no_memory() {
     let index = filled(0..COUNT);
     for number in (0..COUNT).rev() {
         index.edit(|edit| edit.remove(&key(number)));
     }
     index.check();
-    assert!(matches!(index.view().tree.root, Node::Leaf(_)));
+    assert_eq!(index.leaves(), (0, 0));
+    assert!(index.memory_bytes() < 64 << 10);
 }

@@ -18,8 +18,7 @@ fn a_view_shows_what_was_there() {
     assert_eq!((view.len(), index.len()), (5000, 6500));
     assert_eq!((view.get(&key(1)), index.get(&key(1))), (Some(location(1)), Some(location(77))));
     assert_eq!((view.get(&key(8)), index.get(&key(8))), (Some(location(8)), None));
-    assert!(range(&view, ALL).map(|(_, at)| at).eq((0..5000).map(location)));
-    view.check();
+    assert!(range(&view, ALL).map(|found| found.location()).eq((0..5000).map(location)));
     index.check();
 }
 
@@ -27,12 +26,12 @@ fn a_view_shows_what_was_there() {
 fn a_range_outlives_its_view_and_the_index() {
     let index = filled(0..1000);
     let mut range = range(&index.view(), ALL);
-    assert_eq!(range.next().map(|(_, at)| at), Some(location(0)));
+    assert_eq!(range.next().map(|found| found.location()), Some(location(0)));
     for number in 0..1000 {
         index.edit(|edit| edit.remove(&key(number)));
     }
     drop(index);
-    assert!(range.map(|(_, at)| at).eq((1..1000).map(location)));
+    assert!(range.map(|found| found.location()).eq((1..1000).map(location)));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::scale::{Part, Role, count};
 use crate::size;
 use clap::{Parser, Subcommand, ValueEnum};
 use extentdb::DirectIo;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Measure a new volume beside the raw device
     Bench(BenchArgs),
+    /// Measure memory, snapshots, opening and tails at many keys, on new volumes
+    Scale(ScaleArgs),
 }
 
 /// How a volume is opened.
@@ -259,6 +262,74 @@ pub(crate) struct BenchArgs {
     pub(crate) create: CreateArgs,
 }
 
+/// Arguments of `scale`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScaleArgs {
+    /// A file that does not exist yet; each part creates and removes it
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART,...")]
+    pub(crate) only: Vec<Part>,
+    /// Keys, such as 10^7
+    #[arg(long, value_name = "N", default_value = "10^7", value_parser = parse_keys)]
+    pub(crate) keys: u64,
+    /// Length of a key
+    #[arg(long, value_name = "BYTES", default_value_t = 16, value_parser = clap::value_parser!(u16).range(8..=4096))]
+    pub(crate) key_bytes: u16,
+    /// Length of a beginning that all keys share
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub(crate) shared_prefix: u16,
+    /// Length of a value
+    #[arg(long, value_name = "BYTES", default_value_t = 8, value_parser = clap::value_parser!(u32).range(8..=1 << 20))]
+    pub(crate) value_bytes: u32,
+    /// Length of the values of puts that are timed one by one
+    #[arg(long, value_name = "BYTES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(8..=1 << 20))]
+    pub(crate) put_bytes: u32,
+    /// Writers
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) writers: u16,
+    /// Records of a batch
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) batch: u16,
+    /// memory: deletes and puts after the load, in multiples of the keys
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) churn: u16,
+    /// snapshot: random overwrites while it is held
+    #[arg(long, value_name = "N", default_value = "10^6", value_parser = parse_keys)]
+    pub(crate) overwrites: u64,
+    /// open: opens of each kind, of which the medians count
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) opens: u16,
+    /// open: log after the last checkpoint [default: as much as there is before the next is due]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) log_since: Option<u64>,
+    /// tails: rounds, of which the medians count
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) rounds: u16,
+    /// tails: seconds of a slice
+    #[arg(long, value_name = "N", default_value = "2", value_parser = parse_seconds)]
+    pub(crate) seconds: f64,
+    /// Write the results as JSON to this file; - for stdout, instead of the table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Leave the volume there; for one part
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+    /// What this process is to do for the one that started it
+    #[arg(long, value_enum, hide = true, overrides_with = "role")]
+    pub(crate) role: Option<Role>,
+}
+
+fn parse_keys(text: &str) -> Result<u64, String> {
+    match count::parse(text)? {
+        keys @ 1..=10_000_000_000 => Ok(keys),
+        _ => Err("give 1 to 10^10".to_owned()),
+    }
+}
+
 fn parse_seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
@@ -274,6 +345,21 @@ mod tests {
     #[test]
     fn the_command_line_is_well_defined() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn keys_are_counted_in_powers_too() {
+        assert_eq!(parse_keys("10^7"), Ok(10_000_000));
+        assert!(parse_keys("0").is_err() && parse_keys("10^11").is_err());
+    }
+
+    #[test]
+    fn the_last_role_counts() {
+        let words = ["extentdb", "scale", "x", "--role", "open", "--role", "writer"];
+        let Command::Scale(args) = Args::try_parse_from(words).unwrap().command else {
+            panic!("another command")
+        };
+        assert_eq!(args.role, Some(Role::Writer));
     }
 
     #[test]

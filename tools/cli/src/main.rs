@@ -17,6 +17,7 @@ mod key;
 mod new_file;
 mod progress;
 mod put;
+mod scale;
 mod scan;
 mod size;
 mod volume;
@@ -77,5 +78,6 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Scale(args) => scale::run(&args),
     }
 }

@@ -178,37 +178,75 @@ impl Steps {
     }
 }
 
-/// How far the opening of a volume has come.
+/// Opens that take less time than this show nothing.
+const QUICK: Duration = Duration::from_millis(500);
+
+/// How far the opening of a volume has come. Shown on a terminal, where it takes long.
 #[derive(Debug, Clone)]
-pub(crate) struct Opening(Arc<Mutex<Option<Progress>>>);
+pub(crate) struct Opening {
+    begun: Instant,
+    shown: Arc<Mutex<Option<(Step, Progress)>>>,
+}
 
-impl Opening {
-    /// Nothing is shown yet.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(None)))
+/// What an open is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Reading the log since the checkpoint.
+    Replay,
+    /// Reading the checkpoint.
+    Load { bytes: u64 },
+}
+
+impl Step {
+    fn of(progress: &OpenProgress) -> Self {
+        match progress.image_bytes {
+            0 => Self::Replay,
+            bytes => Self::Load { bytes },
+        }
     }
 
-    /// Shows how much of the log has been replayed.
-    pub(crate) fn show(&self, progress: &OpenProgress) {
-        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = shown.get_or_insert_with(|| {
-            let template = "opening {spinner} {pos} log extents replayed, {elapsed}";
-            Progress::new("opening: log extents replayed:", None, spinner(), template)
-        });
-        shown.bar.set_position(progress.log_extents);
-    }
-
-    /// Takes what was shown away.
-    pub(crate) fn finish(&self) {
-        let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shown) = &*shown {
-            shown.finish();
+    fn begin(self) -> Progress {
+        match self {
+            Self::Replay => {
+                let template = "opening {spinner} {pos} log extents replayed, {elapsed}";
+                let bar = ProgressBar::new_spinner();
+                Progress::new("opening: log extents replayed:", None, bar, template)
+            }
+            Self::Load { bytes } => Progress::bytes("opening: checkpoint", bytes),
         }
     }
 }
 
-fn spinner() -> ProgressBar {
-    ProgressBar::new_spinner()
+impl Opening {
+    /// Nothing is shown yet.
+    pub(crate) fn new() -> Self {
+        Self { begun: Instant::now(), shown: Arc::new(Mutex::new(None)) }
+    }
+
+    /// Shows how much of the log has been replayed, or how much of the checkpoint loaded.
+    pub(crate) fn show(&self, progress: &OpenProgress) {
+        if self.begun.elapsed() < QUICK || !io::stderr().is_terminal() {
+            return;
+        }
+        let step = Step::of(progress);
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, ended)) = shown.take_if(|(before, _)| *before != step) {
+            ended.finish();
+        }
+        let (_, bar) = shown.get_or_insert_with(|| (step, step.begin()));
+        bar.set(match step {
+            Step::Replay => progress.log_extents,
+            Step::Load { .. } => progress.loaded_bytes,
+        });
+    }
+
+    /// Takes what was shown away.
+    pub(crate) fn finish(&self) {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, shown)) = &*shown {
+            shown.finish();
+        }
+    }
 }
 
 /// A template that indicatif does not take leaves its default style.

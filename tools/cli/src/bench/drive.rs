@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 /// When to end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit {
+pub(crate) struct Limit {
     /// After this.
-    pub(super) time: Duration,
+    pub(crate) time: Duration,
     /// After so many operations, of all threads together.
-    pub(super) ops: u64,
+    pub(crate) ops: u64,
 }
 
 impl Limit {
     /// No limit but time.
-    pub(super) fn time(time: Duration) -> Self {
+    pub(crate) fn time(time: Duration) -> Self {
         Self { time, ops: u64::MAX }
     }
 }
@@ -34,7 +34,7 @@ struct Run {
 /// Runs `threads` threads. Each asks `worker` for what it is to do, and does it again and again,
 /// with numbers that count up from 0 over all of them, each at least once where `limit.ops` has
 /// room. Every number below the number of operations that the sample shows was done.
-pub(super) fn drive<W>(
+pub(crate) fn drive<W>(
     threads: usize,
     limit: Limit,
     worker: impl Fn(usize) -> Result<W> + Sync,

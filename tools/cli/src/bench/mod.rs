@@ -9,16 +9,16 @@
 //!    it has no keys left.
 
 mod budget;
-mod drive;
+pub(crate) mod drive;
 mod keys;
 mod phase;
-mod random;
-mod raw;
+pub(crate) mod random;
+pub(crate) mod raw;
 mod report;
-mod sample;
+pub(crate) mod sample;
 mod setup;
 mod store;
-mod table;
+pub(crate) mod table;
 
 use crate::Outcome;
 use crate::args::BenchArgs;

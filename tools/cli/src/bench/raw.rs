@@ -18,7 +18,7 @@ const CHUNK: usize = 1 << 20;
 /// A file that the raw measurements overwrite and read. Its name is gone as soon as it is open,
 /// so nothing of it outlives the process.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     file: File,
     len: u64,
     path: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Creates a file of `len` bytes at `path` and writes all of it, so that later writes find
     /// their blocks allocated and written, and flush nothing else.
-    pub(super) fn create(path: &Path, len: u64, direct: bool, progress: &Progress) -> Result<Self> {
+    pub(crate) fn create(path: &Path, len: u64, direct: bool, progress: &Progress) -> Result<Self> {
         let mut options = File::options();
         options.read(true).write(true).create_new(true);
         if direct {
@@ -44,18 +44,18 @@ impl Scratch {
     }
 
     /// Where it is, or was.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether it bypasses the page cache.
-    pub(super) fn is_direct(&self) -> bool {
+    pub(crate) fn is_direct(&self) -> bool {
         self.direct
     }
 
     /// Writes of `bytes` bytes, each followed by its own flush, by `threads` threads. They go
     /// round the file in order, as a log does.
-    pub(super) fn writes(&self, bytes: u64, threads: usize, limit: Limit) -> Result<Sample> {
+    pub(crate) fn writes(&self, bytes: u64, threads: usize, limit: Limit) -> Result<Sample> {
         let slots = self.slots(bytes)?;
         drive(threads, limit, |thread| {
             let mut buf = AlignedBuf::new(bytes as usize)?;
@@ -70,7 +70,7 @@ impl Scratch {
     }
 
     /// Reads of `bytes` bytes by `threads` threads, at the places that `order` lists.
-    pub(super) fn reads(
+    pub(crate) fn reads(
         &self,
         bytes: u64,
         threads: usize,
@@ -87,7 +87,7 @@ impl Scratch {
     }
 
     /// Places of `bytes` bytes in the file.
-    pub(super) fn slots(&self, bytes: u64) -> Result<u64> {
+    pub(crate) fn slots(&self, bytes: u64) -> Result<u64> {
         ensure!(self.len >= bytes, "the scratch file is too small");
         Ok(self.len / bytes)
     }

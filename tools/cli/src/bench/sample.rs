@@ -11,14 +11,14 @@ const DIGITS: u8 = 3;
 
 /// What was measured: how long each operation took, and all of them together.
 #[derive(Debug, Clone)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     latencies: Histogram<u64>,
     elapsed: Duration,
 }
 
 impl Sample {
     /// Nothing yet.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut latencies = Histogram::new_with_max(LONGEST_NS, DIGITS)
             .expect("a histogram may have up to 5 digits");
         latencies.auto(true);
@@ -26,29 +26,29 @@ impl Sample {
     }
 
     /// `count` operations took `each`.
-    pub(super) fn record(&mut self, each: Duration, count: u64) {
+    pub(crate) fn record(&mut self, each: Duration, count: u64) {
         let ns = u64::try_from(each.as_nanos()).unwrap_or(u64::MAX).max(1);
         self.latencies.record_n(ns, count).expect("the histogram grows as far as need be");
     }
 
     /// All of it took `elapsed`.
-    pub(super) fn took(&mut self, elapsed: Duration) {
+    pub(crate) fn took(&mut self, elapsed: Duration) {
         self.elapsed += elapsed;
     }
 
     /// Adds another thread's operations, or another round.
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.latencies.add(&other.latencies).expect("the histogram grows as far as need be");
         self.elapsed += other.elapsed;
     }
 
     /// Operations measured.
-    pub(super) fn ops(&self) -> u64 {
+    pub(crate) fn ops(&self) -> u64 {
         self.latencies.len()
     }
 
     /// What it shows; each operation is of `bytes` bytes.
-    pub(super) fn summary(&self, bytes: u64) -> Summary {
+    pub(crate) fn summary(&self, bytes: u64) -> Summary {
         let seconds = self.elapsed.as_secs_f64();
         let ops_per_s = self.ops() as f64 / seconds.max(f64::MIN_POSITIVE);
         Summary {
@@ -66,15 +66,15 @@ impl Sample {
 
 /// What a sample shows.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Summary {
-    pub(super) ops: u64,
-    pub(super) seconds: f64,
-    pub(super) ops_per_s: f64,
-    pub(super) mib_per_s: f64,
-    pub(super) p50_ns: u64,
-    pub(super) p99_ns: u64,
-    pub(super) p999_ns: u64,
-    pub(super) max_ns: u64,
+pub(crate) struct Summary {
+    pub(crate) ops: u64,
+    pub(crate) seconds: f64,
+    pub(crate) ops_per_s: f64,
+    pub(crate) mib_per_s: f64,
+    pub(crate) p50_ns: u64,
+    pub(crate) p99_ns: u64,
+    pub(crate) p999_ns: u64,
+    pub(crate) max_ns: u64,
 }
 
 #[cfg(test)]

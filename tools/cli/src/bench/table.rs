@@ -92,7 +92,7 @@ fn ratio(ratio: Option<f64>) -> String {
 }
 
 /// A time, from ns to s.
-fn time(ns: u64) -> String {
+pub(crate) fn time(ns: u64) -> String {
     match ns {
         0..1_000 => format!("{ns} ns"),
         1_000..1_000_000 => format!("{:.1} us", ns as f64 / 1e3),

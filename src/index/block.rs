@@ -1,0 +1,308 @@
+//! A node's bytes: a sorted run of keys, each with a payload.
+//!
+//! ```text
+//! 0   u32  length of the block
+//! 4   u16  number of entries
+//! 6   u16  length of the prefix that all keys share
+//! 8   u16  length of every suffix, if `ends` is 0
+//! 10  u8   level: 0 in a leaf, else the height above the leaves
+//! 11  u8   ends: 0, or the bytes of a suffix end, 2 or 4, where suffixes differ in length
+//! 12  u32  inner nodes: the child below all keys; leaves: 0
+//! 16       prefix
+//!          suffixes, ascending
+//!          slack
+//!          records, the last entry's first
+//! ```
+//!
+//! A record is a payload (a leaf's is a packed location, an inner node's the child from its key
+//! on), then where its suffix ends, counted from the first suffix, if `ends` says so. Numbers are
+//! little-endian. A block without slack is *compact*: what checkpoints store.
+
+use super::arena::NodeId;
+use std::cmp::Ordering;
+use std::ops::Range;
+
+pub(super) const HEADER_BYTES: usize = 16;
+
+/// What a leaf says of a key: a packed location, or a code of the tree's owner.
+pub(super) type Payload = [u8; 9];
+
+/// Bytes of a payload at `level`.
+pub(super) fn payload_bytes(level: u8) -> usize {
+    if level == 0 { size_of::<Payload>() } else { size_of::<NodeId>() }
+}
+
+/// How a block is laid out.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    pub(super) bytes: usize,
+    pub(super) count: usize,
+    pub(super) prefix: usize,
+    pub(super) stride: usize,
+    pub(super) level: u8,
+    pub(super) ends: usize,
+}
+
+impl Layout {
+    #[inline]
+    pub(super) fn read(header: &[u8; HEADER_BYTES]) -> Self {
+        let u16_at = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+        Self {
+            bytes: u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize,
+            count: u16_at(4),
+            prefix: u16_at(6),
+            stride: u16_at(8),
+            level: header[10],
+            ends: usize::from(header[11]),
+        }
+    }
+
+    #[inline]
+    pub(super) fn of(block: &[u8]) -> Self {
+        Self::read(block.first_chunk().expect("a block has a header"))
+    }
+
+    /// Writes all of the header but the first child.
+    pub(super) fn write(&self, block: &mut [u8]) {
+        block[0..4].copy_from_slice(&(self.bytes as u32).to_le_bytes());
+        block[4..6].copy_from_slice(&(self.count as u16).to_le_bytes());
+        block[6..8].copy_from_slice(&(self.prefix as u16).to_le_bytes());
+        block[8..10].copy_from_slice(&(self.stride as u16).to_le_bytes());
+        block[10] = self.level;
+        block[11] = self.ends as u8;
+    }
+
+    /// Bytes of a record.
+    #[inline]
+    pub(super) fn record(&self) -> usize {
+        payload_bytes(self.level) + self.ends
+    }
+
+    /// Where the first suffix starts.
+    #[inline]
+    pub(super) fn suffixes(&self) -> usize {
+        HEADER_BYTES + self.prefix
+    }
+
+    /// Where record `at` starts.
+    #[inline]
+    pub(super) fn record_at(&self, at: usize) -> usize {
+        self.bytes - (at + 1) * self.record()
+    }
+
+    /// Where the record of the last entry starts, and so all of them.
+    #[inline]
+    pub(super) fn records(&self) -> usize {
+        self.bytes - self.count * self.record()
+    }
+
+    /// Where suffix `at` starts, counted from the first; for `count`, where the last ends.
+    #[inline]
+    pub(super) fn start(&self, block: &[u8], at: usize) -> usize {
+        if self.ends == 0 {
+            at * self.stride
+        } else if at == 0 {
+            0
+        } else {
+            self.read_end(block, at - 1)
+        }
+    }
+
+    pub(super) fn read_end(&self, block: &[u8], at: usize) -> usize {
+        let start = self.record_at(at) + payload_bytes(self.level);
+        if self.ends == 2 {
+            usize::from(u16::from_le_bytes([block[start], block[start + 1]]))
+        } else {
+            let bytes = block[start..].first_chunk().expect("an end of four bytes");
+            u32::from_le_bytes(*bytes) as usize
+        }
+    }
+
+    pub(super) fn write_end(&self, block: &mut [u8], at: usize, end: usize) {
+        let start = self.record_at(at) + payload_bytes(self.level);
+        block[start..start + self.ends].copy_from_slice(&(end as u32).to_le_bytes()[..self.ends]);
+    }
+
+    /// Bytes in use.
+    pub(super) fn used(&self, block: &[u8]) -> usize {
+        self.suffixes() + self.start(block, self.count) + self.count * self.record()
+    }
+}
+
+/// A block to read.
+#[derive(Clone, Copy)]
+pub(super) struct Block<'a> {
+    bytes: &'a [u8],
+    layout: Layout,
+}
+
+impl<'a> Block<'a> {
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, layout: Layout::of(bytes) }
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.layout.count
+    }
+
+    #[inline]
+    pub(super) fn level(&self) -> u8 {
+        self.layout.level
+    }
+
+    pub(super) fn used(&self) -> usize {
+        self.layout.used(self.bytes)
+    }
+
+    #[inline]
+    pub(super) fn prefix(&self) -> &'a [u8] {
+        &self.bytes[HEADER_BYTES..self.layout.suffixes()]
+    }
+
+    #[inline]
+    pub(super) fn suffix(&self, at: usize) -> &'a [u8] {
+        let first = self.layout.suffixes();
+        let start = self.layout.start(self.bytes, at);
+        let end = self.layout.start(self.bytes, at + 1);
+        &self.bytes[first + start..first + end]
+    }
+
+    pub(super) fn key_bytes(&self, at: usize) -> usize {
+        self.layout.prefix + self.suffix(at).len()
+    }
+
+    pub(super) fn push_key(&self, at: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.prefix());
+        out.extend_from_slice(self.suffix(at));
+    }
+
+    pub(super) fn key(&self, at: usize) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.key_bytes(at));
+        self.push_key(at, &mut key);
+        key
+    }
+
+    /// The payload of entry `at`, of as many bytes as its level has.
+    pub(super) fn payload_slice(&self, at: usize) -> &'a [u8] {
+        let start = self.layout.record_at(at);
+        &self.bytes[start..start + payload_bytes(self.layout.level)]
+    }
+
+    /// The payload of entry `at` of a leaf.
+    #[inline]
+    pub(super) fn payload(&self, at: usize) -> &'a Payload {
+        self.bytes[self.layout.record_at(at)..].first_chunk().expect("a leaf's payload")
+    }
+
+    /// Child `rank` of an inner node: 0 is below all keys, `i` from key `i - 1` on.
+    #[inline]
+    pub(super) fn child(&self, rank: usize) -> NodeId {
+        let start = if rank == 0 { 12 } else { self.layout.record_at(rank - 1) };
+        NodeId::from_bytes(*self.bytes[start..].first_chunk().expect("a child"))
+    }
+
+    /// Which child of an inner node `key` belongs to.
+    #[inline]
+    pub(super) fn route(&self, key: &[u8]) -> usize {
+        match self.locate(key) {
+            Ok(at) => at + 1,
+            Err(at) => at,
+        }
+    }
+
+    /// Where `key` is, or would be.
+    #[inline]
+    pub(super) fn locate(&self, key: &[u8]) -> Result<usize, usize> {
+        let prefix = self.prefix();
+        let Some(suffix) = key.strip_prefix(prefix) else {
+            return Err(if key < prefix { 0 } else { self.layout.count });
+        };
+        if self.layout.ends == 0 && self.layout.stride > 0 {
+            self.locate_fixed(suffix)
+        } else {
+            self.locate_variable(suffix)
+        }
+    }
+
+    fn locate_variable(&self, suffix: &[u8]) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, self.layout.count);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match self.suffix(middle).cmp(suffix) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Ok(middle),
+            }
+        }
+        Err(low)
+    }
+
+    /// Compares the first bytes of suffixes as numbers, and the rest where those are equal.
+    fn locate_fixed(&self, suffix: &[u8]) -> Result<usize, usize> {
+        let stride = self.layout.stride;
+        let first = self.layout.suffixes();
+        let suffixes = &self.bytes[first..first + self.layout.count * stride];
+        let unused_bits = 64 - 8 * stride.min(8) as u32;
+        let head_at = |at: usize| head(&suffixes[at * stride..]) >> unused_bits;
+        let wanted = head(suffix) >> unused_bits;
+        let (mut low, mut high) = (0, self.layout.count);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let ordering = head_at(middle)
+                .cmp(&wanted)
+                .then_with(|| suffixes[middle * stride..][..stride].cmp(suffix));
+            match ordering {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Ok(middle),
+            }
+        }
+        Err(low)
+    }
+
+    /// The entries whose keys lie in `lower..upper`, `None` being without bound.
+    pub(super) fn span(&self, lower: Option<&[u8]>, upper: Option<&[u8]>) -> Range<usize> {
+        let place = |key| self.locate(key).unwrap_or_else(|at| at);
+        let start = lower.map_or(0, place);
+        start..upper.map_or(self.layout.count, place).max(start)
+    }
+
+    /// Appends the block without its slack.
+    pub(super) fn write_compact(&self, out: &mut Vec<u8>) {
+        let at = out.len();
+        let front = self.layout.suffixes() + self.layout.start(self.bytes, self.layout.count);
+        out.extend_from_slice(&self.bytes[..front]);
+        out.extend_from_slice(&self.bytes[self.layout.records()..self.layout.bytes]);
+        let len = out.len() - at;
+        Layout { bytes: len, ..self.layout }.write(&mut out[at..]);
+    }
+}
+
+/// The first eight bytes as a number, zeros standing in for missing ones. Different heads order
+/// as their bytes do; equal heads say nothing.
+#[inline]
+pub(super) fn head(bytes: &[u8]) -> u64 {
+    if let Some(first) = bytes.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    bytes.iter().enumerate().fold(0, |head, (at, &byte)| head | u64::from(byte) << (56 - 8 * at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_never_contradict_the_order_of_keys() {
+        let keys: [&[u8]; 9] =
+            [b"", b"\0", b"\0\0", b"a", b"a\0", b"abcdefg", b"abcdefg\0", b"abcdefg\0z", b"b"];
+        assert!(keys.is_sorted());
+        assert!(keys.map(head).is_sorted());
+    }
+}

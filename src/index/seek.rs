@@ -1,0 +1,61 @@
+//! Leaves in order, found by key each time: nothing has to stay in place between two steps.
+
+use super::arena::NodeId;
+use super::block::Block;
+use super::tree::Tree;
+
+/// Which leaf to go to.
+#[derive(Clone, Copy)]
+pub(super) enum Seek<'a> {
+    /// The one that `key` belongs to.
+    At(&'a [u8]),
+    /// The one that the keys right below `key` belong to.
+    Below(&'a [u8]),
+    Last,
+}
+
+/// A leaf, and the separators around it: `lower <= key < upper` of all keys that belong to it.
+pub(super) struct Place<'a> {
+    pub(super) leaf: Block<'a>,
+    lower: Option<(Block<'a>, usize)>,
+    upper: Option<(Block<'a>, usize)>,
+}
+
+impl Place<'_> {
+    /// The separator to the leaf before; `None` if there is none.
+    pub(super) fn lower(&self) -> Option<Vec<u8>> {
+        self.lower.map(|(block, at)| block.key(at))
+    }
+
+    /// The separator to the leaf after; `None` if there is none.
+    pub(super) fn upper(&self) -> Option<Vec<u8>> {
+        self.upper.map(|(block, at)| block.key(at))
+    }
+}
+
+impl Tree {
+    pub(super) fn seek(&self, to: Seek<'_>) -> Option<Place<'_>> {
+        let (mut lower, mut upper) = (None, None);
+        let mut block = self.block(self.root?);
+        while block.level() > 0 {
+            let rank = match to {
+                Seek::At(key) => block.route(key),
+                Seek::Below(key) => block.locate(key).unwrap_or_else(|at| at),
+                Seek::Last => block.len(),
+            };
+            if rank > 0 {
+                lower = Some((block, rank - 1));
+            }
+            if rank < block.len() {
+                upper = Some((block, rank));
+            }
+            block = self.child_of(block, rank);
+        }
+        Some(Place { leaf: block, lower, upper })
+    }
+
+    fn child_of(&self, block: Block<'_>, rank: usize) -> Block<'_> {
+        let child: NodeId = block.child(rank);
+        self.block(child)
+    }
+}

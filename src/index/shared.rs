@@ -1,0 +1,71 @@
+//! The index as its views share it.
+
+use super::pin::{Pin, Progress};
+use super::state::State;
+use super::tree::Tree;
+use crate::device::ForkGuard;
+use crate::sync::{self, Arc, RwLock};
+
+pub(super) struct Shared {
+    pub(super) state: RwLock<State>,
+    /// Tells a forked child, in which the lock may be held for good and the memory is missing.
+    fork: ForkGuard,
+}
+
+/// Keeps a pin for the views that show it.
+pub(super) struct Handle {
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: u64,
+    pub(super) len: u64,
+}
+
+impl Shared {
+    pub(super) fn new(tree: Tree) -> Self {
+        let state = State { tree, ..State::default() };
+        Self { state: RwLock::new(state), fork: ForkGuard::new() }
+    }
+
+    /// Pins this moment. Shares the newest pin if nothing has changed since.
+    pub(super) fn pin(self: &Arc<Self>) -> Arc<Handle> {
+        if let Some(handle) = newest_unchanged(&self.state.read()) {
+            return handle;
+        }
+        let mut state = self.state.write();
+        if let Some(handle) = newest_unchanged(&state) {
+            return handle;
+        }
+        let id = state.pins.back().map_or(0, |pin| pin.id + 1);
+        let handle = Arc::new(Handle { shared: Arc::clone(self), id, len: state.tree.len });
+        state.pins.push_back(Pin {
+            id,
+            handle: Arc::downgrade(&handle),
+            since: sync::now(),
+            overlay: Tree::default(),
+            held_bytes: 0,
+        });
+        handle
+    }
+
+    fn release(&self, id: u64) {
+        let mut direction = None;
+        loop {
+            let progress = self.state.write().step(id, &mut direction);
+            match progress {
+                Progress::Going => sync::yield_now(),
+                Progress::Gone(pin) => return drop(pin),
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if !self.shared.fork.is_child() {
+            self.shared.release(self.id);
+        }
+    }
+}
+
+fn newest_unchanged(state: &State) -> Option<Arc<Handle>> {
+    state.pins.back().filter(|pin| pin.overlay.len == 0)?.handle.upgrade()
+}

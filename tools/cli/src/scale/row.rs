@@ -1,0 +1,101 @@
+//! One figure, beside what it is compared to.
+
+use super::part::Part;
+use crate::bench::table::time;
+use crate::size;
+use serde::{Deserialize, Serialize};
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Unit {
+    Bytes,
+    BytesPerKey,
+    Seconds,
+    PerSecond,
+    Count,
+    /// One thing for another.
+    Ratio,
+}
+
+impl Unit {
+    /// `figure` as text.
+    pub(super) fn show(self, figure: f64) -> String {
+        match self {
+            Self::Bytes if figure < 0.0 => format!("-{}", size::show(-figure as u64)),
+            Self::Bytes => size::show(figure as u64),
+            Self::BytesPerKey => format!("{figure:.1} B"),
+            Self::Seconds => time((figure * 1e9) as u64),
+            Self::PerSecond => format!("{figure:.0}/s"),
+            Self::Count => format!("{figure:.0}"),
+            Self::Ratio => format!("{figure:.3}"),
+        }
+    }
+}
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) part: Part,
+    pub(super) name: String,
+    pub(super) figure: f64,
+    pub(super) unit: Unit,
+    pub(super) beside: Option<Beside>,
+}
+
+/// What a figure is compared to, from the same run and in the same unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Beside {
+    pub(super) name: String,
+    pub(super) figure: f64,
+    /// The figure for this one; `None` where this is 0.
+    pub(super) ratio: Option<f64>,
+}
+
+impl Row {
+    pub(super) fn new(part: Part, name: impl Into<String>, figure: f64, unit: Unit) -> Self {
+        Self { part, name: name.into(), figure, unit, beside: None }
+    }
+
+    /// Puts it beside another figure.
+    pub(super) fn beside(self, name: impl Into<String>, figure: f64) -> Self {
+        let ratio = (figure != 0.0).then(|| self.figure / figure);
+        Self { beside: Some(Beside { name: name.into(), figure, ratio }), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_show_their_units() {
+        let cases = [
+            (Unit::Bytes, 2048.0, "2.0 KiB"),
+            (Unit::Bytes, -2048.0, "-2.0 KiB"),
+            (Unit::BytesPerKey, 36.25, "36.2 B"),
+            (Unit::Seconds, 0.0015, "1.50 ms"),
+            (Unit::PerSecond, 1234.4, "1234/s"),
+            (Unit::Count, 7.0, "7"),
+            (Unit::Ratio, 0.1, "0.100"),
+        ];
+        for (unit, figure, text) in cases {
+            assert_eq!(unit.show(figure), text);
+        }
+    }
+
+    #[test]
+    fn a_row_survives_the_way_to_another_process() {
+        let row = Row::new(Part::Open, "open", 3.0, Unit::Seconds).beside("raw", 2.0);
+        assert_eq!(row.beside.as_ref().unwrap().ratio, Some(1.5));
+        let text = serde_json::to_string(&row).unwrap();
+        assert!(!text.contains('\n'));
+        assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row);
+    }
+
+    #[test]
+    fn nothing_is_a_multiple_of_zero() {
+        let row = Row::new(Part::Open, "open", 3.0, Unit::Count).beside("none", 0.0);
+        assert_eq!(row.beside.unwrap().ratio, None);
+    }
+}

@@ -1,0 +1,57 @@
+//! The results as text.
+
+use super::part::Part;
+use super::row::Row;
+
+/// Rows as lines, with a heading before each part.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    part: Option<Part>,
+}
+
+impl Table {
+    /// The lines of one row.
+    pub(super) fn lines(&mut self, row: &Row) -> String {
+        let mut lines = String::new();
+        if self.part != Some(row.part) {
+            self.part = Some(row.part);
+            lines.push_str(&line(row.part.name(), "", "beside", "ratio", ""));
+        }
+        let figure = row.unit.show(row.figure);
+        let name = format!("  {}", row.name);
+        let line = match &row.beside {
+            None => line(&name, &figure, "", "", ""),
+            Some(beside) => {
+                let ratio = beside.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+                line(&name, &figure, &row.unit.show(beside.figure), &ratio, &beside.name)
+            }
+        };
+        lines.push_str(&line);
+        lines
+    }
+}
+
+fn line(name: &str, figure: &str, beside: &str, ratio: &str, what: &str) -> String {
+    let line = format!("{name:<50} {figure:>12} {beside:>12} {ratio:>8}  {what}");
+    format!("{}\n", line.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scale::row::Unit;
+
+    #[test]
+    fn a_part_has_one_heading() {
+        let mut table = Table::default();
+        let row = Row::new(Part::Memory, "RSS", 100.0, Unit::BytesPerKey).beside("map", 40.0);
+        let first = table.lines(&row);
+        let mut lines = first.lines();
+        assert!(lines.next().unwrap().starts_with("memory "));
+        let line = lines.next().unwrap();
+        assert!(line.starts_with("  RSS ") && line.ends_with("100.0 B       40.0 B     2.50  map"));
+        assert_eq!(table.lines(&row).lines().count(), 1);
+        let other = Row::new(Part::Open, "keys", 1.0, Unit::Count);
+        assert_eq!(table.lines(&other).lines().count(), 2);
+    }
+}

@@ -1,0 +1,153 @@
+//! Operations that begin when they are due, not when the one before has ended: each latency
+//! counts from then, so that those which a slow one holds up count too.
+
+use super::schedule::Schedule;
+use crate::bench::sample::Sample;
+use anyhow::{Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+/// Nothing is begun after so many times the time: a store that does not keep up would never end.
+const PATIENCE: u32 = 3;
+
+/// What arrives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrivals {
+    /// Operations a second.
+    pub(super) rate: f64,
+    /// How long they arrive.
+    pub(super) time: Duration,
+    pub(super) seed: u64,
+}
+
+/// Latencies, by whether a checkpoint was under way at the end of the operation.
+#[derive(Debug)]
+pub(super) struct Latencies {
+    pub(super) quiet: Sample,
+    pub(super) beside: Sample,
+}
+
+impl Latencies {
+    fn new() -> Self {
+        Self { quiet: Sample::new(), beside: Sample::new() }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.quiet.add(&other.quiet);
+        self.beside.add(&other.beside);
+    }
+}
+
+struct Run<'a> {
+    arrivals: Arrivals,
+    schedule: Mutex<Schedule>,
+    begun: Instant,
+    is_beside: &'a AtomicBool,
+    stopped: AtomicBool,
+}
+
+/// Has `threads` threads do what arrives. Each asks `worker` for what it is to do.
+pub(super) fn run<W>(
+    threads: usize,
+    arrivals: Arrivals,
+    is_beside: &AtomicBool,
+    worker: impl Fn(usize) -> W + Sync,
+) -> Result<Latencies>
+where
+    W: FnMut() -> Result<()>,
+{
+    let schedule = Mutex::new(Schedule::new(arrivals.rate, arrivals.seed));
+    // Those that are due before all threads have begun wait as any others would.
+    let begun = Instant::now() + Duration::from_millis(20);
+    let stopped = AtomicBool::new(false);
+    let run = &Run { arrivals, schedule, begun, is_beside, stopped };
+    let worker = &worker;
+    thread::scope(|scope| {
+        let spawn = |n| scope.spawn(move || run.thread(worker(n)));
+        let threads: Vec<_> = (0..threads).map(spawn).collect();
+        let mut all = Latencies::new();
+        for done in threads.into_iter().map(ScopedJoinHandle::join) {
+            all.add(&done.unwrap_or_else(|_| Err(Error::msg("a thread panicked")))?);
+        }
+        Ok(all)
+    })
+}
+
+impl Run<'_> {
+    fn thread(&self, mut work: impl FnMut() -> Result<()>) -> Result<Latencies> {
+        let mut latencies = Latencies::new();
+        let give_up = self.begun + self.arrivals.time * PATIENCE;
+        while let Some(at) = self.next_arrival() {
+            let due = self.begun + at;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            // What is not begun any more has waited for as long at least.
+            if Instant::now() < give_up {
+                work().inspect_err(|_| self.stopped.store(true, Ordering::Relaxed))?;
+            }
+            let is_beside = self.is_beside.load(Ordering::Relaxed);
+            let sample = if is_beside { &mut latencies.beside } else { &mut latencies.quiet };
+            sample.record(Instant::now().saturating_duration_since(due), 1);
+        }
+        Ok(latencies)
+    }
+
+    fn next_arrival(&self) -> Option<Duration> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
+        schedule.next().filter(|at| *at <= self.arrivals.time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    fn arrivals(rate: f64, time: Duration) -> Arrivals {
+        Arrivals { rate, time, seed: 3 }
+    }
+
+    #[test]
+    fn all_that_arrives_is_done() {
+        let done = AtomicU64::new(0);
+        let (time, quiet) = (Duration::from_millis(200), AtomicBool::new(false));
+        let latencies = run(4, arrivals(1000.0, time), &quiet, |_| {
+            || {
+                done.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+        })
+        .unwrap();
+        let due = Schedule::new(1000.0, 3).take_while(|at| *at <= time).count() as u64;
+        assert_eq!((latencies.quiet.ops(), latencies.beside.ops()), (due, 0));
+        assert_eq!(done.into_inner(), due);
+    }
+
+    #[test]
+    fn what_is_held_up_counts_from_when_it_was_due() {
+        let (time, beside) = (Duration::from_millis(100), AtomicBool::new(true));
+        let mut held_up = false;
+        let latencies = run(1, arrivals(1000.0, time), &beside, move |_| {
+            move || {
+                if !std::mem::replace(&mut held_up, true) {
+                    thread::sleep(Duration::from_millis(100));
+                }
+                Ok(())
+            }
+        })
+        .unwrap();
+        let summary = latencies.beside.summary(1);
+        assert!(summary.p50_ns > 20_000_000, "one was slow, and half of them waited: {summary:?}");
+    }
+
+    #[test]
+    fn a_failure_ends_it() {
+        let (time, quiet) = (Duration::from_secs(60), AtomicBool::new(false));
+        let failed = run(2, arrivals(1000.0, time), &quiet, |_| || Err(Error::msg("no")));
+        assert_eq!(failed.unwrap_err().to_string(), "no");
+    }
+}

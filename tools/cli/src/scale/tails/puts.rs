@@ -1,0 +1,144 @@
+//! Durable puts that arrive at 70 % of what the store can take, with and without a checkpoint
+//! under way.
+
+use super::open_loop::{self, Arrivals, Latencies};
+use super::{PAGE, Tails, answer_quantiles, row};
+use crate::bench::drive::{Limit, drive};
+use crate::bench::random::Random;
+use crate::bench::sample::{Sample, Summary};
+use crate::progress::Steps;
+use crate::scale::child;
+use crate::scale::median::{Quantiles, median};
+use crate::scale::row::Unit;
+use anyhow::{Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// Share of the capacity at which puts arrive.
+const LOAD: f64 = 0.7;
+/// How often a quiet slice is repeated that a checkpoint disturbed.
+const ATTEMPTS: usize = 3;
+/// Fewer puts than this show no tail.
+const ENOUGH: u64 = 100;
+
+/// Summaries of the rounds.
+#[derive(Debug, Default)]
+struct Rounds {
+    quiet: Vec<Summary>,
+    called: Vec<Summary>,
+    automatic: Vec<Summary>,
+}
+
+impl Tails<'_> {
+    /// Slices in turn, and rows.
+    pub(super) fn puts(&self) -> Result<()> {
+        let capacity = self.capacity()?;
+        let rate = LOAD * capacity;
+        let arrivals = row("  arrivals, open loop", rate, Unit::PerSecond);
+        child::answer(&arrivals.beside("closed loop", capacity))?;
+        let mut rounds = Rounds::default();
+        let steps = Steps::new(u64::from(self.args.rounds) * 3);
+        for round in 0..u64::from(self.args.rounds) {
+            let arrivals = Arrivals { rate, time: self.slice, seed: 1000 + round };
+            steps.begin("puts");
+            rounds.quiet.push(self.quiet(arrivals)?);
+            steps.begin("puts beside checkpoints that are called for");
+            rounds.called.push(self.beside_called(arrivals)?.beside.summary(1));
+            steps.begin("puts beside a checkpoint that was due");
+            let beside = self.beside_automatic(arrivals)?.beside;
+            if beside.ops() >= ENOUGH {
+                rounds.automatic.push(beside.summary(1));
+            }
+        }
+        steps.finish();
+        rounds.answer()
+    }
+
+    /// Puts a second where each begins when the one before has ended.
+    fn capacity(&self) -> Result<f64> {
+        let threads = usize::from(self.args.writers);
+        let (mut raw, mut put) = (Vec::new(), Vec::new());
+        for round in 0..u64::from(self.args.rounds) {
+            self.settle()?;
+            let limit = Limit::time(self.slice);
+            raw.push(self.scratch.writes(PAGE, 1, limit)?.summary(PAGE).ops_per_s);
+            put.push(self.closed_loop(threads, limit, round)?.summary(1).ops_per_s);
+        }
+        let (raw, put) = (median(raw), median(put));
+        let name = format!("durable puts, closed loop of {threads}");
+        child::answer(&row(name, put, Unit::PerSecond).beside("1 raw writer", raw))?;
+        Ok(put)
+    }
+
+    fn closed_loop(&self, threads: usize, limit: Limit, round: u64) -> Result<Sample> {
+        drive(threads, limit, |thread| {
+            let mut random = Random::new((2000 + round) << 32 | thread as u64);
+            let (mut key, mut value) = (Vec::new(), Vec::new());
+            Ok(move |_| self.put(&mut random, &mut key, &mut value))
+        })
+    }
+
+    fn arrive(&self, arrivals: Arrivals, is_beside: &AtomicBool) -> Result<Latencies> {
+        open_loop::run(self.args.writers.into(), arrivals, is_beside, |thread| {
+            let mut random = Random::new(arrivals.seed << 32 | thread as u64);
+            let (mut key, mut value) = (Vec::new(), Vec::new());
+            move || self.put(&mut random, &mut key, &mut value)
+        })
+    }
+
+    /// No checkpoint is under way; where one becomes due, once more.
+    fn quiet(&self, arrivals: Arrivals) -> Result<Summary> {
+        let mut attempt = 1;
+        loop {
+            self.settle()?;
+            let before = self.checkpoint_bytes();
+            let summary = self.arrive(arrivals, &AtomicBool::new(false))?.quiet.summary(1);
+            if self.checkpoint_bytes() == before || attempt == ATTEMPTS {
+                return Ok(summary);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// One checkpoint after the other is called for.
+    fn beside_called(&self, arrivals: Arrivals) -> Result<Latencies> {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let caller = scope.spawn(|| -> Result<()> {
+                while !is_over.load(Ordering::Relaxed) {
+                    self.db.checkpoint()?;
+                }
+                Ok(())
+            });
+            let latencies = self.arrive(arrivals, &AtomicBool::new(true));
+            is_over.store(true, Ordering::Relaxed);
+            caller.join().unwrap_or_else(|_| Err(Error::msg("a thread panicked")))?;
+            latencies
+        })
+    }
+
+    /// A checkpoint has begun by itself.
+    fn beside_automatic(&self, arrivals: Arrivals) -> Result<Latencies> {
+        let (is_beside, is_over) = (AtomicBool::new(true), AtomicBool::new(false));
+        self.settle()?;
+        self.provoke()?;
+        thread::scope(|scope| {
+            scope.spawn(|| self.watch(&is_beside, &is_over));
+            let latencies = self.arrive(arrivals, &is_beside);
+            is_over.store(true, Ordering::Relaxed);
+            latencies
+        })
+    }
+}
+
+impl Rounds {
+    fn answer(&self) -> Result<()> {
+        for (quantile, seconds) in Quantiles::of(&self.quiet).named() {
+            child::answer(&row(format!("put at 70 %, {quantile}"), seconds, Unit::Seconds))?;
+        }
+        let kinds = [("checkpoint()", &self.called), ("one that was due", &self.automatic)];
+        kinds.into_iter().try_for_each(|(kind, rounds)| {
+            answer_quantiles(&format!("put at 70 %, {kind}"), rounds, "without", &self.quiet)
+        })
+    }
+}
