@@ -271,7 +271,7 @@ impl Options {
     }
 
     /// Longest that replaying the log should take at an open: a checkpoint is written when it
-    /// would take longer, by an estimate of 0.5 us per record, or when the log since the last one
+    /// would take longer, by an estimate of 0.4 us per record, or when the log since the last one
     /// is ten times as long as its image. Default: 2 s.
     ///
     /// ```

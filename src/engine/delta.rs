@@ -5,26 +5,48 @@ use crate::format::ids::{BatchNo, PageNo};
 use crate::format::image::Position;
 use crate::format::location::Location;
 use crate::format::record::{Entries, Entry, Record};
-use crate::sync::{self, Arc};
+use crate::sync;
 use std::cmp::Ordering;
+use std::ops::Range;
+
+/// Entries are kept in chunks of so many bytes: large enough that the allocator maps each by
+/// itself, and returns it to the system when the open is over.
+const CHUNK_BYTES: usize = 4 << 20;
+/// Records below which a thread is not worth it.
+const LEAST_PER_THREAD: usize = 50_000;
+
+/// The first bytes of a key as numbers, zeros standing in for missing ones: different heads order
+/// as their keys do. Shorter keys are all here, so that sorting and merging them touches nothing
+/// but the lines in their order.
+type Head = [u64; 2];
+const HEAD_BYTES: usize = size_of::<Head>();
 
 /// Records of the log, collected while it is replayed.
 #[derive(Debug, Default)]
 pub(super) struct Delta {
-    /// Entries as they came, one after the other.
-    entries: Vec<Vec<u8>>,
+    entries: Chunks,
     lines: Vec<Line>,
 }
 
-/// One record: where its entry is, and what decides its order.
+/// Entries that their lines do not say all of, one after the other.
+#[derive(Debug, Default)]
+struct Chunks(Vec<Vec<u8>>);
+
+/// One record.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    /// The first bytes of the key; see [`head`].
-    head: u64,
+    head: Head,
+    key_len: u16,
+    /// Whether only its entry says what becomes of the key.
+    conditional: bool,
+    /// Where the value is from now on, if there is one.
+    fate: [u8; Location::PACKED_BYTES],
+    /// Where its entry is, if the key is long or the record conditional.
     chunk: u32,
     at: u32,
-    batch: BatchNo,
+    /// Its number within the batch.
     index: u32,
+    batch: BatchNo,
 }
 
 impl Delta {
@@ -35,28 +57,52 @@ impl Delta {
         entries: &[u8],
         mut meet: impl FnMut(&Record<'_>) -> bool,
     ) -> bool {
-        let chunk = self.entries.len() as u32;
         let mut walk = Entries::new(entries);
         let (mut batch, mut index) = (BatchNo(0), 0);
         loop {
-            let at = (entries.len() - walk.rest().len()) as u32;
+            let before = walk.rest();
             match walk.next() {
-                None => break,
+                None => return true,
                 Some(Some(Entry::Batch(number))) => (batch, index) = (number, 0),
-                Some(Some(Entry::Record { record, .. })) => {
+                Some(Some(Entry::Record { record, page, offset })) => {
                     if !meet(&record) {
                         return false;
                     }
                     if !record.key().is_empty() {
-                        self.lines.push(Line { head: head(record.key()), chunk, at, batch, index });
+                        let entry = &before[..before.len() - walk.rest().len()];
+                        self.add_record(&record, page, offset, entry, batch, index);
                     }
                     index += 1;
                 }
                 Some(None) => return false,
             }
         }
-        self.entries.push(entries.to_vec());
-        true
+    }
+
+    fn add_record(
+        &mut self,
+        record: &Record<'_>,
+        page: PageNo,
+        offset: u16,
+        entry: &[u8],
+        batch: BatchNo,
+        index: u32,
+    ) {
+        let key = record.key();
+        let conditional = record.is_conditional();
+        let fate = if conditional { None } else { decide(record, page, offset, || None).flatten() };
+        let is_kept = conditional || key.len() > HEAD_BYTES;
+        let (chunk, at) = if is_kept { self.entries.append(entry) } else { (0, 0) };
+        self.lines.push(Line {
+            head: head(key),
+            key_len: key.len() as u16,
+            conditional,
+            fate: fate.map_or(DELETED, Location::pack),
+            chunk,
+            at,
+            index,
+            batch,
+        });
     }
 
     /// Number of records.
@@ -65,101 +111,136 @@ impl Delta {
     }
 
     /// Sorts the records, on as many threads as there are cores, and begins to walk them.
-    pub(super) fn sorted(mut self) -> Sorted {
-        let lines = std::mem::take(&mut self.lines);
-        let parts = sync::cores().min(lines.len() / LEAST_PER_THREAD + 1);
-        let delta = Arc::new(self);
-        let share = lines.len().div_ceil(parts).max(1);
-        let runs =
-            sync::map_parallel(lines.chunks(share).map(<[Line]>::to_vec).collect(), |mut run| {
-                run.sort_unstable_by(|a, b| delta.compare(a, b));
-                run
-            });
-        Sorted { delta, runs: runs.into_iter().map(|lines| Run { lines, at: 0 }).collect() }
+    pub(super) fn sorted(self) -> Sorted {
+        let Self { entries, mut lines } = self;
+        let share = lines.len().div_ceil(sync::cores()).max(LEAST_PER_THREAD);
+        let parts: Vec<&mut [Line]> = lines.chunks_mut(share).collect();
+        let lens = sync::map_parallel(parts, |part| {
+            part.sort_unstable_by(|a, b| entries.compare(a, b));
+            part.len()
+        });
+        let ends = lens.iter().scan(0, |end, len| {
+            *end += len;
+            Some(*end)
+        });
+        let runs = ends.zip(&lens).map(|(end, len)| end - len..end).collect();
+        let mut sorted = Sorted { entries, lines, runs, next: None, key: Vec::new() };
+        sorted.find_next();
+        sorted
     }
+}
 
-    fn compare(&self, a: &Line, b: &Line) -> Ordering {
-        a.head
-            .cmp(&b.head)
-            .then_with(|| self.key(a).cmp(self.key(b)))
-            .then_with(|| (a.chunk, a.at).cmp(&(b.chunk, b.at)))
-    }
+/// Stands for the fate of a key that has no value any more. No location packs to it.
+const DELETED: [u8; Location::PACKED_BYTES] = [0; Location::PACKED_BYTES];
 
-    fn key(&self, line: &Line) -> &[u8] {
-        self.record(line).0.key()
+impl Chunks {
+    /// Keeps `entry`; returns where.
+    fn append(&mut self, entry: &[u8]) -> (u32, u32) {
+        if self.0.last().is_none_or(|last| last.len() + entry.len() > last.capacity()) {
+            self.0.push(Vec::with_capacity(entry.len().max(CHUNK_BYTES)));
+        }
+        let chunk = self.0.len() - 1;
+        let at = self.0[chunk].len();
+        self.0[chunk].extend_from_slice(entry);
+        (chunk as u32, at as u32)
     }
 
     fn record(&self, line: &Line) -> (Record<'_>, PageNo, u16) {
-        let entries = &self.entries[line.chunk as usize][line.at as usize..];
+        let entries = &self.0[line.chunk as usize][line.at as usize..];
         match Entries::new(entries).next() {
             Some(Some(Entry::Record { record, page, offset })) => (record, page, offset),
             _ => unreachable!("the entry was decoded when it was added"),
         }
     }
+
+    /// By key, then as in the log.
+    fn compare(&self, a: &Line, b: &Line) -> Ordering {
+        self.compare_keys(a, b).then_with(|| (a.batch, a.index).cmp(&(b.batch, b.index)))
+    }
+
+    fn compare_keys(&self, a: &Line, b: &Line) -> Ordering {
+        a.head.cmp(&b.head).then_with(|| {
+            if a.has_short_key() || b.has_short_key() {
+                // With equal heads, the shorter is the other's beginning, or both are equal.
+                a.key_len.cmp(&b.key_len)
+            } else {
+                self.record(a).0.key().cmp(self.record(b).0.key())
+            }
+        })
+    }
 }
 
-/// Records below which a thread is not worth it.
-const LEAST_PER_THREAD: usize = 50_000;
-
-/// Sorted lines, and how many have been taken.
-#[derive(Debug)]
-struct Run {
-    lines: Vec<Line>,
-    at: usize,
+impl Line {
+    fn has_short_key(&self) -> bool {
+        usize::from(self.key_len) <= HEAD_BYTES
+    }
 }
 
 /// The records of a [`Delta`] in order of their keys.
 #[derive(Debug)]
 pub(super) struct Sorted {
-    delta: Arc<Delta>,
-    runs: Vec<Run>,
+    entries: Chunks,
+    lines: Vec<Line>,
+    /// What is left of the sorted parts of `lines`.
+    runs: Vec<Range<usize>>,
+    /// The next line, and its key.
+    next: Option<Line>,
+    key: Vec<u8>,
 }
 
 impl Sorted {
     /// The key of the next record.
     pub(super) fn key(&self) -> Option<&[u8]> {
-        self.first().map(|(_, line)| self.delta.key(line))
+        self.next.is_some().then_some(&self.key)
     }
 
     /// Takes all records of the next key, whose value is at `base` in an image that is exact at
     /// `position`; returns what becomes of it.
     pub(super) fn fold(&mut self, base: Option<Location>, position: Position) -> Fate {
-        let Some((run, &first)) = self.first() else { return base };
-        self.runs[run].at += 1;
-        let mut fate = self.after(&first, base, position);
-        while let Some((run, &line)) = self.first() {
-            if line.head != first.head || self.delta.key(&line) != self.delta.key(&first) {
-                break;
+        let Some(first) = self.next else { return base };
+        let mut fate = base;
+        while let Some(line) = self.next
+            && self.entries.compare_keys(&line, &first).is_eq()
+        {
+            if !position.covers(line.batch, line.index) {
+                fate = self.after(&line, fate);
             }
-            self.runs[run].at += 1;
-            fate = self.after(&line, fate, position);
+            self.find_next();
         }
         fate
     }
 
-    fn after(&self, line: &Line, fate: Fate, position: Position) -> Fate {
-        if position.covers(line.batch, line.index) {
-            return fate;
+    fn after(&self, line: &Line, fate: Fate) -> Fate {
+        if !line.conditional {
+            return Location::unpack(&line.fate);
         }
-        let (record, page, offset) = self.delta.record(line);
+        let (record, page, offset) = self.entries.record(line);
         decide(&record, page, offset, || fate).unwrap_or(fate)
     }
 
-    /// The next line, and the run that it is of.
-    fn first(&self) -> Option<(usize, &Line)> {
-        let heads = self.runs.iter().enumerate();
-        let heads = heads.filter_map(|(i, run)| run.lines.get(run.at).map(|line| (i, line)));
-        heads.min_by(|(_, a), (_, b)| self.delta.compare(a, b))
+    /// Takes the least of the lines that are left.
+    fn find_next(&mut self) {
+        let (entries, lines) = (&self.entries, &self.lines);
+        let left = self.runs.iter_mut().filter(|run| !run.is_empty());
+        let run = left.min_by(|a, b| entries.compare(&lines[a.start], &lines[b.start]));
+        self.next = run.and_then(Iterator::next).map(|at| lines[at]);
+        let Some(line) = &self.next else { return };
+        self.key.clear();
+        if line.has_short_key() {
+            let head = line.head.map(u64::to_be_bytes);
+            self.key.extend_from_slice(&head.as_flattened()[..usize::from(line.key_len)]);
+        } else {
+            self.key.extend_from_slice(self.entries.record(line).0.key());
+        }
     }
 }
 
-/// The first eight bytes of a key as a number, zeros standing in for missing ones: different
-/// heads order as their keys do.
-fn head(key: &[u8]) -> u64 {
-    let mut padded = [0; 8];
-    let len = key.len().min(8);
+fn head(key: &[u8]) -> Head {
+    let mut padded = [0; HEAD_BYTES];
+    let len = key.len().min(HEAD_BYTES);
     padded[..len].copy_from_slice(&key[..len]);
-    u64::from_be_bytes(padded)
+    let (halves, _) = padded.as_chunks();
+    [u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1])]
 }
 
 #[cfg(test)]
@@ -199,14 +280,18 @@ mod tests {
         let delete = Record::Delete { key: b"a", expected: None };
         let mut sorted = sorted(&[
             batch(1, &[put(b"b", None), put(b"a", None)]),
-            batch(2, &[delete, put(b"abcdefghi", None), put(b"abcdefgh", None)]),
+            batch(2, &[delete, put(b"a-key-of-17-bytes", None), put(b"a-key-of-16-byte", None)]),
+            batch(3, &[put(b"a\0", None), put(b"a-key-of-17-bytez", None)]),
         ]);
         assert_eq!(sorted.key(), Some(&b"a"[..]));
         assert_eq!(sorted.fold(None, START), None);
-        assert_eq!(sorted.key(), Some(&b"abcdefgh"[..]));
+        assert_eq!(sorted.key(), Some(&b"a\0"[..]));
+        assert_eq!(sorted.fold(None, START), at(3, 0));
+        assert_eq!(sorted.key(), Some(&b"a-key-of-16-byte"[..]));
         assert_eq!(sorted.fold(None, START), at(2, 2));
-        assert_eq!(sorted.key(), Some(&b"abcdefghi"[..]));
+        assert_eq!(sorted.key(), Some(&b"a-key-of-17-bytes"[..]));
         assert_eq!(sorted.fold(None, START), at(2, 1));
+        assert_eq!(sorted.fold(None, START), at(3, 1));
         assert_eq!(sorted.fold(at(9, 9), START), at(1, 0));
         assert_eq!(sorted.key(), None);
     }

@@ -230,7 +230,9 @@ impl Prefix {
         let value_len = self.value_len;
         let keyed = !key.is_empty();
         match self.op {
-            OP_PUT if keyed => Some(Record::Put { key, value_len, expected }),
+            OP_PUT if keyed && value_len <= Location::MAX_INLINE_BYTES => {
+                Some(Record::Put { key, value_len, expected })
+            }
             OP_PUT_LARGE if keyed => {
                 Some(Record::PutLarge { key, value_len, pointer: self.pointer?, expected })
             }

@@ -40,6 +40,7 @@ fn report_facts(report: &OpenReport) -> Vec<Fact> {
         ("walked extents", report.walked_extents.to_string()),
         ("lock", format!("{:.1?}", timings.lock)),
         ("replay", format!("{:.1?}", timings.replay)),
+        ("load", format!("{:.1?}", timings.load)),
         ("begin", format!("{:.1?}", timings.begin)),
     ];
     facts.extend(report.repaired.iter().map(|what| ("repaired", what.clone())));
@@ -54,6 +55,7 @@ fn space_facts(metrics: &Metrics) -> Vec<Fact> {
         ("volume at most", metrics.max_bytes),
         ("log", metrics.log_bytes),
         ("large values", metrics.large_bytes),
+        ("checkpoints", metrics.image_bytes),
         ("live", metrics.live_bytes),
         ("free", metrics.free_bytes),
     ];
