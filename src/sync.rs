@@ -4,7 +4,7 @@
 //! controlled scheduler can stand in for the operating system in tests.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{self, PoisonError};
+use std::sync::{self, PoisonError, mpsc};
 pub(crate) use std::sync::{Arc, Weak};
 pub(crate) use std::time::{Duration, Instant};
 
@@ -122,6 +122,21 @@ pub(crate) fn map_parallel<T: Send, R: Send>(items: Vec<T>, map: impl Fn(T) -> R
             Err(panic) => std::panic::resume_unwind(panic),
         };
         threads.into_iter().map(join).collect()
+    })
+}
+
+/// Walks `items`, made on a thread of its own, up to `ahead` of them ahead.
+pub(crate) fn for_each_ahead<T: Send, E>(
+    items: impl Iterator<Item = T> + Send,
+    ahead: usize,
+    each: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel(ahead);
+        // Ends early once nobody takes items any more.
+        let maker = move || items.map(|item| sender.send(item)).all(|sent| sent.is_ok());
+        scope.spawn(maker);
+        receiver.into_iter().try_for_each(each)
     })
 }
 

@@ -221,7 +221,7 @@ impl Sorted {
     /// Takes the least of the lines that are left.
     fn find_next(&mut self) {
         let (entries, lines) = (&self.entries, &self.lines);
-        let left = self.runs.iter_mut().filter(|run| !run.is_empty());
+        let left = self.runs.iter_mut().filter(|run| run.start < run.end);
         let run = left.min_by(|a, b| entries.compare(&lines[a.start], &lines[b.start]));
         self.next = run.and_then(Iterator::next).map(|at| lines[at]);
         let Some(line) = &self.next else { return };

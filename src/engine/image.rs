@@ -83,6 +83,8 @@ pub(super) struct Slice {
     pub(super) header: SliceHeader,
     /// Its first page, for messages.
     pub(super) page: PageNo,
+    /// Pages of the image up to its end.
+    pub(super) end: u64,
     bytes: Vec<u8>,
 }
 
@@ -134,7 +136,7 @@ impl Slices<'_> {
         if !SliceHeader::verify(&bytes) {
             return Err(damaged);
         }
-        Ok(Some(Slice { header, page, bytes }))
+        Ok(Some(Slice { header, page, end, bytes }))
     }
 
     /// Up to `most` pages of the stream from `at` on, at least one.

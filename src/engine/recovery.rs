@@ -169,18 +169,31 @@ impl Sink for Collecting<'_> {
     }
 
     fn progress(&mut self, batch: BatchNo, extents: usize) {
-        if let Some(progress) = self.progress {
-            let pages = u64::from(self.core.space.extent_pages());
-            progress(&OpenProgress {
-                batch: batch.0,
-                log_extents: extents as u64,
-                extents: self.core.volume.len_pages() / pages,
-                loaded_bytes: 0,
-                image_bytes: 0,
-            });
-        }
+        show(self.progress, self.core, (batch, extents), (0, 0));
     }
 }
+
+/// Shows how far the log, and the image after it, have been read.
+fn show(
+    progress: Option<&ProgressCallback>,
+    core: &Core,
+    (batch, log_extents): (BatchNo, usize),
+    (loaded_bytes, image_bytes): (u64, u64),
+) {
+    let Some(progress) = progress else { return };
+    let pages = u64::from(core.space.extent_pages());
+    progress(&OpenProgress {
+        batch: batch.0,
+        log_extents: log_extents as u64,
+        extents: core.volume.len_pages() / pages,
+        loaded_bytes,
+        image_bytes,
+    });
+}
+
+/// Bytes of an image from which it is worth a thread to read it, and how far that runs ahead.
+const READ_AHEAD_FROM: u64 = 4 << 20;
+const SLICES_AHEAD: usize = 16;
 
 /// What recovery leaves behind.
 pub(super) struct Recovered {
@@ -273,8 +286,16 @@ fn rebuild(
     let mut merge = Merge::new(core, delta.sorted());
     if let Some(root) = &root {
         images.bytes = root.bytes();
-        for slice in root.slices(core)? {
-            merge.take(&slice?)?;
+        let log_end = (replayed.tail.batch, replayed.extents.len());
+        let mut slices = root.slices(core)?;
+        if images.bytes < READ_AHEAD_FROM {
+            slices.try_for_each(|slice| merge.take(&slice?))?;
+        } else {
+            sync::for_each_ahead(slices, SLICES_AHEAD, |slice| {
+                let slice = slice?;
+                show(progress, core, log_end, (slice.end * PAGE_BYTES as u64, images.bytes));
+                merge.take(&slice)
+            })?;
         }
     }
     let (tree, liveness) = merge.finish()?;
