@@ -110,20 +110,21 @@ impl Delta {
         self.lines.len() as u64
     }
 
+    /// Whether sorting the records is worth a thread.
+    pub(super) fn is_long(&self) -> bool {
+        self.lines.len() >= LEAST_PER_THREAD
+    }
+
     /// Sorts the records, on as many threads as there are cores, and begins to walk them.
     pub(super) fn sorted(self) -> Sorted {
         let Self { entries, mut lines } = self;
         let share = lines.len().div_ceil(sync::cores()).max(LEAST_PER_THREAD);
         let parts: Vec<&mut [Line]> = lines.chunks_mut(share).collect();
-        let lens = sync::map_parallel(parts, |part| {
+        sync::for_each_parallel(parts, |part| {
             part.sort_unstable_by(|a, b| entries.compare(a, b));
-            part.len()
         });
-        let ends = lens.iter().scan(0, |end, len| {
-            *end += len;
-            Some(*end)
-        });
-        let runs = ends.zip(&lens).map(|(end, len)| end - len..end).collect();
+        let starts = (0..lines.len()).step_by(share);
+        let runs = starts.map(|start| start..(start + share).min(lines.len())).collect();
         let mut sorted = Sorted { entries, lines, runs, next: None, key: Vec::new() };
         sorted.find_next();
         sorted

@@ -1,5 +1,4 @@
-//! Builds the index from the bottom up: the slices of an image, merged with what the log says
-//! since.
+//! Builds the index: the leaves of an image as they are, then what the log says since.
 
 use super::apply::record_bytes;
 use super::core::Core;
@@ -8,35 +7,27 @@ use super::image::Slice;
 use crate::error::{Error, Result};
 use crate::extent::{LargeRun, Liveness, Space};
 use crate::format::extent_state::ExtentState;
-use crate::format::ids::ExtentNo;
+use crate::format::ids::{ExtentNo, PageNo};
 use crate::format::image::{Position, RunLine, SliceKind};
 use crate::format::location::{Home, Location};
-use crate::index::{CompactLeaf, Leaves, Loader, Tree};
+use crate::index::{Leaves, Loader};
 
 /// Bytes of a line of the extent table, its number before it.
 const LINE_BYTES: usize = 4 + ExtentState::BYTES;
 
 /// An index that is being built.
-pub(super) struct Merge<'a> {
+pub(super) struct Loading<'a> {
     core: &'a Core,
-    log: Sorted,
     loader: Loader,
     liveness: Liveness,
-    /// The log position of the slice in hand: it shows what came before.
-    position: Position,
-    key: Vec<u8>,
+    /// The first key of each slice, and the log position at which it is exact.
+    slices: Vec<(Vec<u8>, Position)>,
 }
 
-impl<'a> Merge<'a> {
-    pub(super) fn new(core: &'a Core, log: Sorted) -> Self {
-        Self {
-            core,
-            log,
-            loader: Loader::new(),
-            liveness: core.space.no_liveness(),
-            position: Position::default(),
-            key: Vec::new(),
-        }
+impl<'a> Loading<'a> {
+    pub(super) fn new(core: &'a Core) -> Self {
+        let liveness = core.space.no_liveness();
+        Self { core, loader: Loader::new(), liveness, slices: Vec::new() }
     }
 
     /// Takes the next slice of the image.
@@ -46,15 +37,20 @@ impl<'a> Merge<'a> {
             SliceKind::Runs => self.take_runs(slice.body()),
             SliceKind::Keys => self.take_keys(slice),
         };
-        let what = "a slice of a checkpoint image makes no sense";
-        sound.ok_or(Error::Corrupt { page: slice.page.0, key: None, what })
+        sound.ok_or(senseless(slice.page, "a slice of a checkpoint image makes no sense"))
     }
 
-    /// Takes what is left of the log; returns the index and what it refers to.
-    pub(super) fn finish(mut self) -> Result<(Tree, Liveness)> {
-        let what = "the log holds a record that makes no sense";
-        self.take_log(None).ok_or(Error::Corrupt { page: 0, key: None, what })?;
-        Ok((self.loader.finish(), self.liveness))
+    /// Adds what the log says, and installs the index. Returns what it refers to.
+    pub(super) fn finish(mut self, log: &mut Sorted) -> Result<Liveness> {
+        let sound = if self.slices.is_empty() {
+            self.load_log(log)
+        } else {
+            let loader = std::mem::take(&mut self.loader);
+            self.core.index.replace_all(loader.finish());
+            self.apply_log(log)
+        };
+        sound.ok_or(senseless(PageNo(0), "the log holds a record that makes no sense"))?;
+        Ok(self.liveness)
     }
 
     fn take_extents(&mut self, body: &[u8]) -> Option<()> {
@@ -82,69 +78,91 @@ impl<'a> Merge<'a> {
     fn take_keys(&mut self, slice: &Slice) -> Option<()> {
         let (len, rest) = slice.body().split_first_chunk()?;
         let (from, leaves) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-        self.take_log(Some(from))?;
-        self.position = slice.header.position;
+        let ascends = self.slices.last().is_none_or(|(before, _)| before.as_slice() < from);
+        ascends.then_some(())?;
+        self.slices.push((from.to_vec(), slice.header.position));
         let mut count = 0;
+        let mut sound = true;
         for leaf in Leaves::new(leaves) {
             let leaf = leaf?;
             (count > 0 || *leaf.first_key() >= *from).then_some(())?;
             count += leaf.len() as u64;
-            self.take_leaf(&leaf)?;
-        }
-        (count == slice.header.count).then_some(())
-    }
-
-    fn take_leaf(&mut self, leaf: &CompactLeaf<'_>) -> Option<()> {
-        let mut sound = true;
-        if self.log.key().is_none_or(|key| *key > *leaf.last_key()) {
             let (space, liveness) = (&self.core.space, &mut self.liveness);
             leaf.for_each(|key, location| {
-                sound &= count_live(space, liveness, key.len(), location);
+                sound &= add_live(space, liveness, key.len(), location);
             });
-            return (sound && self.loader.push_leaf(leaf).is_ok()).then_some(());
+            self.loader.push_leaf(&leaf).ok()?;
         }
-        leaf.for_each(|key, location| sound = sound && self.take_entry(key, location).is_some());
-        sound.then_some(())
+        (sound && count == slice.header.count).then_some(())
     }
 
-    fn take_entry(&mut self, key: &[u8], location: Location) -> Option<()> {
-        self.take_log(Some(key))?;
-        let changed = self.log.key() == Some(key);
-        let fate =
-            if changed { self.log.fold(Some(location), self.position) } else { Some(location) };
-        self.push(key, fate)
-    }
-
-    /// Takes the records of the log whose keys are below `bound` and not in the image.
-    fn take_log(&mut self, bound: Option<&[u8]>) -> Option<()> {
-        while let Some(key) = self.log.key()
-            && bound.is_none_or(|bound| key < bound)
-        {
-            let mut taken = std::mem::take(&mut self.key);
-            taken.clear();
-            taken.extend_from_slice(key);
-            let fate = self.log.fold(None, self.position);
-            self.push(&taken, fate)?;
-            self.key = taken;
+    /// There is no image: all keys come from the log, in order.
+    fn load_log(&mut self, log: &mut Sorted) -> Option<()> {
+        let mut key = Vec::new();
+        while let Some(next) = log.key() {
+            key.clear();
+            key.extend_from_slice(next);
+            if let Some(location) = log.fold(None, Position::default()) {
+                add_live(&self.core.space, &mut self.liveness, key.len(), location).then_some(())?;
+                self.loader.push(&key, location).ok()?;
+            }
         }
+        self.core.index.replace_all(std::mem::take(&mut self.loader).finish());
         Some(())
     }
 
-    fn push(&mut self, key: &[u8], fate: Option<Location>) -> Option<()> {
-        let Some(location) = fate else { return Some(()) };
-        count_live(&self.core.space, &mut self.liveness, key.len(), location).then_some(())?;
-        self.loader.push(key, location).ok()
+    /// Brings the keys of the image up to the end of the log, in order, so that one leaf after
+    /// the other is in the processor's cache.
+    fn apply_log(&mut self, log: &mut Sorted) -> Option<()> {
+        let mut slices = self.slices.iter().peekable();
+        let mut position = Position::default();
+        let mut key = Vec::new();
+        let (space, liveness) = (&self.core.space, &mut self.liveness);
+        self.core.index.edit(|edit| {
+            while let Some(next) = log.key() {
+                key.clear();
+                key.extend_from_slice(next);
+                while let Some((_, at)) = slices.next_if(|(from, _)| *from <= key) {
+                    position = *at;
+                }
+                let before = edit.get(&key);
+                let fate = log.fold(before, position);
+                if fate == before {
+                    continue;
+                }
+                if let Some(location) = before {
+                    remove_live(space, liveness, key.len(), location).then_some(())?;
+                }
+                if let Some(location) = fate {
+                    add_live(space, liveness, key.len(), location).then_some(())?;
+                    edit.insert(&key, location);
+                } else {
+                    edit.remove(&key);
+                }
+            }
+            Some(())
+        })
     }
 }
 
 /// False where the volume has no such page.
-fn count_live(space: &Space, liveness: &mut Liveness, key_len: usize, location: Location) -> bool {
+fn add_live(space: &Space, liveness: &mut Liveness, key_len: usize, location: Location) -> bool {
     let bytes = record_bytes(key_len, location);
     match location.home() {
         Home::Log => liveness.add_record(space.extent_of(location.page()), bytes),
-        Home::Large => {
-            liveness.add_large(location.page(), bytes);
-            true
-        }
+        Home::Large => liveness.add_large(location.page(), bytes),
     }
+}
+
+/// False where the image refers to one large value twice.
+fn remove_live(space: &Space, liveness: &mut Liveness, key_len: usize, location: Location) -> bool {
+    let bytes = record_bytes(key_len, location);
+    match location.home() {
+        Home::Log => liveness.remove_record(space.extent_of(location.page()), bytes),
+        Home::Large => liveness.remove_large(location.page(), bytes),
+    }
+}
+
+fn senseless(page: PageNo, what: &'static str) -> Error {
+    Error::Corrupt { page: page.0, key: None, what }
 }

@@ -5,8 +5,8 @@ use super::apply::large_run;
 use super::checkpoint::Images;
 use super::core::{Backlog, Core};
 use super::delta::Delta;
-use super::image::Root;
-use super::load::Merge;
+use super::image::{Root, Slice};
+use super::load::Loading;
 use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
 use crate::extent::bytes_of;
@@ -283,23 +283,19 @@ fn rebuild(
             return Err(corrupt(replayed.tail.next_page(), "the log runs through itself"));
         }
     }
-    let mut merge = Merge::new(core, delta.sorted());
-    if let Some(root) = &root {
-        images.bytes = root.bytes();
-        let log_end = (replayed.tail.batch, replayed.extents.len());
-        let mut slices = root.slices(core)?;
-        if images.bytes < READ_AHEAD_FROM {
-            slices.try_for_each(|slice| merge.take(&slice?))?;
-        } else {
-            sync::for_each_ahead(slices, SLICES_AHEAD, |slice| {
-                let slice = slice?;
-                show(progress, core, log_end, (slice.end * PAGE_BYTES as u64, images.bytes));
-                merge.take(&slice)
-            })?;
-        }
-    }
-    let (tree, liveness) = merge.finish()?;
-    core.index.replace_all(tree);
+    let log_end = (replayed.tail.batch, replayed.extents.len());
+    let show = |slice: &Slice, all| {
+        show(progress, core, log_end, (slice.end * PAGE_BYTES as u64, all));
+    };
+    let load = || load_image(core, root.as_ref(), show);
+    let (mut log, loading) = if delta.is_long() {
+        sync::both(|| delta.sorted(), load)
+    } else {
+        (delta.sorted(), load())
+    };
+    images.bytes = root.as_ref().map_or(0, Root::bytes);
+    let liveness = loading?.finish(&mut log)?;
+    drop(log);
     // The log that the older checkpoint starts from is kept, to the end.
     let life = |at: Checkpoint| {
         core.space.incarnation_of(core.space.extent_of(at.anchor.page)).unwrap_or_default()
@@ -326,6 +322,28 @@ fn rebuild(
     report.timings.load = begun.elapsed();
     describe(&replayed, superblock, &core.index, report);
     Ok(Rebuilt { replayed, images })
+}
+
+/// Reads the image whose root is `root`, if there is one, and shows every slice to `show`.
+fn load_image<'a>(
+    core: &'a Core,
+    root: Option<&Root>,
+    show: impl Fn(&Slice, u64),
+) -> Result<Loading<'a>> {
+    let mut loading = Loading::new(core);
+    let Some(root) = root else { return Ok(loading) };
+    let mut slices = root.slices(core)?;
+    let mut take = |slice: Result<Slice>| {
+        let slice = slice?;
+        show(&slice, root.bytes());
+        loading.take(&slice)
+    };
+    if root.bytes() < READ_AHEAD_FROM {
+        slices.try_for_each(take)?;
+    } else {
+        sync::for_each_ahead(slices, SLICES_AHEAD, &mut take)?;
+    }
+    Ok(loading)
 }
 
 fn read_root(core: &Core, checkpoint: Option<Checkpoint>) -> Result<Option<Root>> {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 /// Free extents that puts leave for deletes and for the log to move on.
@@ -83,7 +83,7 @@ pub(crate) struct Liveness {
     total: u64,
     extents: Vec<u64>,
     /// First pages of large values.
-    large: Vec<PageNo>,
+    large: BTreeSet<PageNo>,
 }
 
 impl Liveness {
@@ -94,10 +94,24 @@ impl Liveness {
         live.map(|live| *live += bytes).is_some()
     }
 
-    /// A large value that starts at `page`.
-    pub(crate) fn add_large(&mut self, page: PageNo, bytes: u64) {
+    /// A large value that starts at `page`. False if it is known.
+    pub(crate) fn add_large(&mut self, page: PageNo, bytes: u64) -> bool {
         self.total += bytes;
-        self.large.push(page);
+        self.large.insert(page)
+    }
+
+    /// Takes a record back. False if it was not there.
+    pub(crate) fn remove_record(&mut self, extent: ExtentNo, bytes: u64) -> bool {
+        self.total = self.total.wrapping_sub(bytes);
+        let live = self.extents.get_mut(extent.0 as usize);
+        let left = live.as_ref().and_then(|live| live.checked_sub(bytes));
+        live.zip(left).map(|(live, left)| *live = left).is_some()
+    }
+
+    /// Takes a large value back. False if it was not there.
+    pub(crate) fn remove_large(&mut self, page: PageNo, bytes: u64) -> bool {
+        self.total = self.total.wrapping_sub(bytes);
+        self.large.remove(&page)
     }
 }
 
@@ -488,7 +502,7 @@ impl Space {
     /// Nothing is known to be live yet.
     pub(crate) fn no_liveness(&self) -> Liveness {
         let extents = self.table.read().extents.len();
-        Liveness { total: 0, extents: vec![0; extents], large: Vec::new() }
+        Liveness { total: 0, extents: vec![0; extents], large: BTreeSet::new() }
     }
 
     /// After replay: what nothing refers to is free, but for log extents whose incarnations are
