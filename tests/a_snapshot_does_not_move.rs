@@ -125,3 +125,27 @@ fn and_outlives_the_handle_it_came_from() {
     drop(copy);
     Db::open(dir.path().join("data.vol")).expect("nobody holds the volume any more");
 }
+
+/// The metrics say what snapshots and iterators hold, and that it is let go with them.
+#[test]
+fn metrics_show_what_is_pinned() {
+    let (_dir, db) = fresh();
+    for key in 0..100u8 {
+        db.put([key], [key; 1000]).expect("a put");
+    }
+    assert_eq!((db.metrics().pins, db.metrics().oldest_pin_age), (0, None));
+    let snapshot = db.snapshot();
+    let unpinned = db.metrics();
+    for key in 0..100u8 {
+        db.put([key], b"new").expect("a put");
+    }
+    let pinned = db.metrics();
+    assert_eq!(pinned.pins, 1);
+    assert!(pinned.oldest_pin_age.is_some());
+    assert_eq!((unpinned.pinned_bytes, pinned.pinned_bytes), (0, 100 * 1001));
+    assert!(pinned.index_bytes > unpinned.index_bytes);
+    drop(snapshot);
+    let after = db.metrics();
+    assert_eq!((after.pins, after.pinned_bytes), (0, 0));
+    assert!(after.index_bytes <= unpinned.index_bytes);
+}

@@ -169,6 +169,11 @@ impl Engine {
         let mut metrics = self.recorder.snapshot().with_traffic(&self.core.volume.traffic);
         metrics.keys = self.len();
         metrics.live_bytes = self.core.space.live_bytes();
+        metrics.index_bytes = self.core.index.memory_bytes();
+        let pins = self.core.index.pins();
+        metrics.pins = pins.count as u64;
+        metrics.oldest_pin_age = pins.oldest_since.map(|since| since.elapsed());
+        metrics.pinned_bytes = pins.held_value_bytes;
         metrics.volume_bytes = bytes_of(self.core.volume.len_pages());
         metrics.max_bytes = bytes_of(self.core.space.max_pages());
         metrics.log_bytes = bytes_of(usage.log_pages);

@@ -5,6 +5,7 @@ use super::stage::Stage;
 use crate::device::{Purpose, Traffic};
 use crate::sync::{AtomicU64, Ordering};
 use hdrhistogram::Histogram;
+use std::time::Duration;
 
 /// How long a stage took, to 3 significant digits; 60 s stands for anything longer.
 ///
@@ -144,6 +145,15 @@ pub struct Metrics {
     pub free_bytes: u64,
     /// Live records, with their headers, in bytes.
     pub live_bytes: u64,
+    /// Memory of the index, in bytes: keys, where their values are, and what snapshots and
+    /// iterators need of the past.
+    pub index_bytes: u64,
+    /// Moments that snapshots and iterators hold on to.
+    pub pins: u64,
+    /// How long ago the oldest of them was taken.
+    pub oldest_pin_age: Option<Duration>,
+    /// Bytes of keys and values that only they refer to, about.
+    pub pinned_bytes: u64,
     /// Bytes written to the device, by purpose.
     pub written: Written,
     /// Write operations on the device.

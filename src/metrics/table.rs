@@ -71,7 +71,7 @@ fn counters(metrics: &Metrics) -> [Named; 7] {
 }
 
 /// Rows of what it holds.
-fn space(metrics: &Metrics) -> [Named; 8] {
+fn space(metrics: &Metrics) -> [Named; 11] {
     [
         ("keys", metrics.keys, count),
         ("volume", metrics.volume_bytes, bytes),
@@ -81,6 +81,9 @@ fn space(metrics: &Metrics) -> [Named; 8] {
         ("checkpoints", metrics.image_bytes, bytes),
         ("free", metrics.free_bytes, bytes),
         ("live", metrics.live_bytes, bytes),
+        ("index", metrics.index_bytes, bytes),
+        ("pins", metrics.pins, count),
+        ("pinned", metrics.pinned_bytes, bytes),
     ]
 }
 

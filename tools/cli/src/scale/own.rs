@@ -3,9 +3,13 @@
 use super::row::Unit;
 use extentdb::Metrics;
 
-/// Figures of `metrics` that tell of the index and of what pins its pages: `index_bytes`, `pins`,
-/// `oldest_pin_age` and `pinned_bytes`, each with its name, as far as this version of the library
-/// has them.
-pub(super) fn figures(_metrics: &Metrics) -> Vec<(&'static str, f64, Unit)> {
-    Vec::new()
+/// Figures of `metrics` that tell of the index and of what pins the past, each with its name.
+pub(super) fn figures(metrics: &Metrics) -> Vec<(&'static str, f64, Unit)> {
+    let age = metrics.oldest_pin_age.unwrap_or_default();
+    vec![
+        ("index", metrics.index_bytes as f64, Unit::Bytes),
+        ("pins", metrics.pins as f64, Unit::Count),
+        ("age of the oldest", age.as_secs_f64(), Unit::Seconds),
+        ("pinned", metrics.pinned_bytes as f64, Unit::Bytes),
+    ]
 }
