@@ -24,7 +24,10 @@ pub struct CheckReport {
     pub batches: u64,
     /// Extents of the log.
     pub log_extents: u64,
-    /// Damage that costs nothing yet: a copy of what is there twice. Closing the volume mends it.
+    /// Slices of checkpoint images that were read and verified.
+    pub slices: u64,
+    /// Damage that costs nothing yet: a copy of what is there twice. Closing the volume mends
+    /// superblocks, [`Db::checkpoint`](crate::Db::checkpoint) checkpoints.
     pub warnings: Vec<String>,
     /// What is damaged; each names the page, and the key where there is one.
     pub problems: Vec<Error>,

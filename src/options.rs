@@ -408,7 +408,6 @@ impl Options {
         self.new_extent_bytes(max_bytes).map(drop)
     }
 
-    /// Bytes to which a new volume may grow, `fixed_len` where its length is given.
     /// When checkpoints are due on a volume that may grow to `max_pages`.
     pub(crate) fn pace(&self, max_pages: u64) -> Pace {
         let share = max_pages * PAGE_BYTES as u64 / 8;
@@ -419,6 +418,7 @@ impl Options {
         }
     }
 
+    /// Bytes to which a new volume may grow, `fixed_len` where its length is given.
     pub(crate) fn new_max_bytes(&self, fixed_len: Option<u64>) -> u64 {
         let largest = MAX_VOLUME_PAGES * PAGE_BYTES as u64;
         fixed_len.or(self.max_bytes).unwrap_or(largest).min(largest)

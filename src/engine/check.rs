@@ -1,12 +1,14 @@
 //! Reads and verifies everything, while the store is in use.
 
 use super::Engine;
+use super::image::Root;
 use super::recovery::{Found, find_superblock};
 use crate::check::CheckReport;
 use crate::error::{Error, Result};
 use crate::format::ids::BatchNo;
 use crate::format::location::{Home, Location};
 use crate::format::record::{Entries, Record};
+use crate::format::superblock::Checkpoint;
 use crate::wal::{Replay, Sink};
 use std::ops::Bound;
 
@@ -37,11 +39,13 @@ impl Sink for Counting {
 }
 
 impl Engine {
-    /// Superblocks, every page of the log, every value that a key has.
+    /// Superblocks, checkpoint images, every page of the log after the newest, every value that a
+    /// key has.
     pub(crate) fn check(&self) -> Result<CheckReport> {
         self.check_usable()?;
         let mut report = CheckReport::default();
         self.check_superblocks(&mut report)?;
+        self.check_images(&mut report);
         self.check_log(&mut report)?;
         self.check_values(&mut report)?;
         Ok(report)
@@ -58,6 +62,35 @@ impl Engine {
                 report.problems.push(Error::Corrupt { page: 0, key: None, what });
             }
             Err(error) => report.problems.push(error),
+        }
+        Ok(())
+    }
+
+    /// Checkpoints wait meanwhile.
+    fn check_images(&self, report: &mut CheckReport) {
+        self.checkpointer.with_checkpoints(|newest, previous| {
+            let of_newest = self.check_image(newest, report);
+            let of_previous = previous.map(|previous| self.check_image(previous, report));
+            let serve = "damaged; the other one serves, and the next two replace both";
+            match (of_newest, of_previous) {
+                (Ok(()), None | Some(Ok(()))) => {}
+                (Err(error), None) => report.problems.push(error),
+                (Err(error), Some(Err(other))) => report.problems.extend([error, other]),
+                (Err(error), Some(Ok(()))) => {
+                    report.warnings.push(format!("the newest checkpoint is {serve} ({error})"));
+                }
+                (Ok(()), Some(Err(error))) => {
+                    report.warnings.push(format!("the checkpoint before is {serve} ({error})"));
+                }
+            }
+        });
+    }
+
+    fn check_image(&self, checkpoint: Checkpoint, report: &mut CheckReport) -> Result<()> {
+        let Some(root) = Root::read(&self.core, checkpoint)? else { return Ok(()) };
+        for slice in root.slices(&self.core)? {
+            slice?;
+            report.slices += 1;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //!
 //! 1. A slice is copied out of the index between two batches, exact at the log position that it
 //!    states (C1), and written to extents of the image. Nothing is held up, or pinned, for longer.
-//! 2. Once every position is durable (C2), the root follows; a barrier; the superblock; a barrier
+//! 2. The root follows. Once every position is durable (C2): a barrier; the superblock; a barrier
 //!    (C3).
 //! 3. Only then are the extents of the image before the previous one given up (C4). The previous
 //!    image and its log stay: they serve if a page of the newest is damaged.
@@ -20,7 +20,7 @@ use crate::format::image::{
 };
 use crate::format::superblock::{Anchor, Checkpoint, MAX_SPARES, Superblock};
 use crate::metrics::{Recorder, Stage};
-use crate::sync::{self, Arc, Duration, Instant, Mutex, MutexGuard};
+use crate::sync::{self, Arc, AtomicBool, Duration, Instant, Mutex, MutexGuard, Ordering};
 use crate::wal::Log;
 
 /// Lines of the extent table, or large values, in a slice: a page or more of them.
@@ -52,6 +52,8 @@ pub(crate) struct Checkpointer {
     pace: Pace,
     /// The superblock that was last written.
     superblock: Mutex<Superblock>,
+    /// Whether that was the last one. Changes under its lock.
+    closed: AtomicBool,
     work: Mutex<Work>,
 }
 
@@ -136,6 +138,7 @@ impl Checkpointer {
             recorder: Arc::clone(recorder),
             pace,
             superblock: Mutex::new(superblock),
+            closed: AtomicBool::new(false),
             work: Mutex::new(work),
         }
     }
@@ -147,6 +150,8 @@ impl Checkpointer {
 
     /// Writes a checkpoint of all that is there now.
     pub(crate) fn run(&self) -> Result<()> {
+        // Whoever learns of a failure while a checkpoint is under way must not wait for it.
+        self.log.check_usable()?;
         let mut work = self.work.lock();
         // One that is under way may be older than what the caller has seen; it costs its space.
         self.abandon(&mut work);
@@ -159,14 +164,22 @@ impl Checkpointer {
         self.step_on(&mut self.work.lock())
     }
 
-    /// Ends the background work, has the log closed by `close_log`, and writes a superblock that
-    /// knows how far the volume has been prepared.
-    pub(super) fn close(&self, close_log: impl FnOnce() -> Result<()>) -> Result<()> {
-        // No step is under way while this is held, and none begins once the log is closed.
-        let mut work = self.work.lock();
-        self.abandon(&mut work);
-        close_log()?;
-        self.write_superblock(|_| {})
+    /// Writes the last superblock, which knows how far the volume has been prepared. A
+    /// checkpoint that is not in force by then never will be.
+    pub(super) fn close(&self) -> Result<()> {
+        let mut superblock = self.superblock.lock();
+        self.closed.store(true, Ordering::SeqCst);
+        self.write_next(&mut superblock, |_| {})
+    }
+
+    /// Runs `look` at the newest checkpoint and the one before while no other is written.
+    pub(super) fn with_checkpoints<R>(
+        &self,
+        look: impl FnOnce(Checkpoint, Option<Checkpoint>) -> R,
+    ) -> R {
+        let _still = self.work.lock();
+        let Superblock { checkpoint, previous, .. } = *self.superblock.lock();
+        look(checkpoint, previous)
     }
 
     /// Whether a checkpoint should begin, or go on.
@@ -218,7 +231,7 @@ impl Checkpointer {
         };
         let done = match image.cursor {
             Cursor::Root => self.finish(&mut image, work),
-            _ => self.write_next(&mut image),
+            _ => self.write_piece(&mut image),
         };
         match done {
             Ok(Progress::UnderWay) => {
@@ -254,7 +267,7 @@ impl Checkpointer {
     }
 
     /// Copies out the next slice and writes it.
-    fn write_next(&self, image: &mut Image) -> Result<Progress> {
+    fn write_piece(&self, image: &mut Image) -> Result<Progress> {
         let begun = sync::now();
         let slice = self.log.at_rest(|position| self.copy_next(image, position));
         self.recorder.stop(Stage::CheckpointCopy, Some(begun));
@@ -408,9 +421,21 @@ impl Checkpointer {
         Ok(places[0])
     }
 
-    /// Writes the next superblock, changed by `change`, to the older of its two places.
-    pub(super) fn write_superblock(&self, change: impl FnOnce(&mut Superblock)) -> Result<()> {
+    fn write_superblock(&self, change: impl FnOnce(&mut Superblock)) -> Result<()> {
         let mut superblock = self.superblock.lock();
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Error::Closed);
+        }
+        self.write_next(&mut superblock, change)
+    }
+
+    /// Writes the superblock after `superblock`, changed by `change`, to the older of the two
+    /// places.
+    fn write_next(
+        &self,
+        superblock: &mut Superblock,
+        change: impl FnOnce(&mut Superblock),
+    ) -> Result<()> {
         let mut next = superblock.clone();
         change(&mut next);
         next.generation = next.generation.next();

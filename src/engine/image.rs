@@ -25,8 +25,11 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// Reads the root of the image of `checkpoint`, which has one.
-    pub(super) fn read(core: &Core, checkpoint: Checkpoint) -> Result<Self> {
+    /// Reads the root of the image of `checkpoint`, if it has one.
+    pub(super) fn read(core: &Core, checkpoint: Checkpoint) -> Result<Option<Self>> {
+        if checkpoint.root == PageNo(0) {
+            return Ok(None);
+        }
         let damaged = |at: PageNo| corrupt(at, "the root of a checkpoint image is damaged");
         let mut buf = core.pool.take(1)?;
         let mut extents = Vec::new();
@@ -44,7 +47,7 @@ impl Root {
             if page.next == PageNo(0) {
                 let (stream_pages, slices) = (page.stream_pages, page.slices);
                 let root = Self { checkpoint, extents, stream_pages, slices, newest: page.newest };
-                return if root.is_sound(core) { Ok(root) } else { Err(damaged(at)) };
+                return if root.is_sound(core) { Ok(Some(root)) } else { Err(damaged(at)) };
             }
             at = page.next;
         }

@@ -190,7 +190,7 @@ impl Engine {
             return Err(Error::Closed);
         }
         self.core.bell.close();
-        let closed = self.checkpointer.close(|| self.log.close());
+        let closed = self.log.close().and_then(|()| self.checkpointer.close());
         for thread in self.threads.lock().drain(..) {
             thread.join();
         }

@@ -251,7 +251,7 @@ fn rebuild(
 ) -> Result<Rebuilt> {
     let Superblock { checkpoint, previous, .. } = *superblock;
     let begun = sync::now();
-    let root = read_root(core, Some(checkpoint))?;
+    let root = Root::read(core, checkpoint)?;
     let mut images = Images::default();
     if let Some(root) = &root {
         if !core.space.adopt_image(&root.extents, root.image()) {
@@ -314,7 +314,8 @@ fn rebuild(
     }
     // The older image serves only if the newest does not. Where its root is damaged, or this
     // superblock is so old that something else is there by now, it has nothing to lose.
-    if let Ok(Some(elder)) = read_root(core, previous)
+    if let Some(previous) = previous
+        && let Ok(Some(elder)) = Root::read(core, previous)
         && core.space.adopt_image(&elder.extents, elder.image())
     {
         images.previous = elder.extents;
@@ -344,11 +345,6 @@ fn load_image<'a>(
         sync::for_each_ahead(slices, SLICES_AHEAD, &mut take)?;
     }
     Ok(loading)
-}
-
-fn read_root(core: &Core, checkpoint: Option<Checkpoint>) -> Result<Option<Root>> {
-    let with_image = checkpoint.filter(|checkpoint| checkpoint.root != PageNo(0));
-    with_image.map(|checkpoint| Root::read(core, checkpoint)).transpose()
 }
 
 fn describe(replayed: &Replayed, superblock: &Superblock, index: &Index, report: &mut OpenReport) {

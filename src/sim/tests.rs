@@ -240,6 +240,20 @@ pub(super) fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
             ],
         ),
         (
+            "extents of images are used again",
+            SMALL,
+            vec![
+                put(1, 10),
+                Op::Checkpoint,
+                put(2, 10),
+                Op::Checkpoint,
+                put(3, 10),
+                Op::Checkpoint,
+                put(4, 4000),
+                put(5, 40_000),
+            ],
+        ),
+        (
             "extents that die are used again",
             TINY,
             vec![

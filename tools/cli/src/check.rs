@@ -61,10 +61,11 @@ fn print(report: &CheckReport) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{verdict}: {} keys, {} of values, {} batches in {} log extents",
+        "{verdict}: {} keys, {} of values, {} batches in {} log extents, {} slices of checkpoints",
         report.keys,
         size::show(report.value_bytes),
         report.batches,
         report.log_extents,
+        report.slices,
     )
 }
