@@ -6,7 +6,8 @@
 //! 2. The root follows. Once every position is durable (C2): a barrier; the superblock; a barrier
 //!    (C3).
 //! 3. Only then are the extents of the image before the previous one given up (C4). The previous
-//!    image and its log stay: they serve if a page of the newest is damaged.
+//!    image and its log stay: they serve if a page of the newest is damaged. Where there is no room
+//!    for another, the previous one goes first, once no superblock names it.
 
 use super::core::{Backlog, Core};
 use super::creation;
@@ -69,6 +70,8 @@ struct Work {
     bytes: u64,
     /// Records and bytes of log when the newest checkpoint began.
     since: Backlog,
+    /// The same when there was no room for one.
+    refused: Backlog,
     /// Whether the newest image is damaged, or its superblock: the next repairs that.
     overdue: bool,
 }
@@ -131,7 +134,8 @@ impl Checkpointer {
         let Images { newest, previous, bytes, backlog, damaged } = images;
         let since = Backlog::default();
         core.count_replayed(backlog);
-        let work = Work { image: None, newest, previous, bytes, since, overdue: damaged };
+        let (image, refused) = (None, since);
+        let work = Work { image, newest, previous, bytes, since, refused, overdue: damaged };
         Self {
             core: Arc::clone(core),
             log: Arc::clone(log),
@@ -187,7 +191,8 @@ impl Checkpointer {
         let work = self.work.lock();
         work.image.is_some()
             || work.overdue
-            || self.pace.is_due(self.core.backlog().since(work.since), work.bytes)
+            || (self.pace.is_due(self.core.backlog().since(work.since), work.bytes)
+                && self.pace.may_retry(self.core.backlog().since(work.refused)))
     }
 
     /// Writes checkpoints as they become due, until the store closes.
@@ -241,11 +246,31 @@ impl Checkpointer {
             Ok(Progress::Complete) => Ok(Progress::Complete),
             Err(error @ Error::Full { .. }) => {
                 self.core.space.free_image(&image.extents);
-                Err(error)
+                if work.previous.is_empty() {
+                    // What it takes may be there once the log has moved on.
+                    work.refused = self.core.backlog();
+                    return Err(error);
+                }
+                self.release_previous(work)?;
+                Ok(Progress::UnderWay)
             }
-            Err(error) if error.is_device_failure() => Err(self.log.fail(error)),
-            Err(error) => Err(error),
+            Err(error) => Err(self.failure(error)),
         }
+    }
+
+    /// Gives up the previous image for its space: once neither superblock names it.
+    fn release_previous(&self, work: &mut Work) -> Result<()> {
+        for _ in 0..2 {
+            let written = self.write_superblock(|superblock| superblock.previous = None);
+            written.map_err(|error| self.failure(error))?;
+        }
+        self.core.space.free_image(&std::mem::take(&mut work.previous));
+        Ok(())
+    }
+
+    /// What the caller is told of `error`; one of the device's poisons the log.
+    fn failure(&self, error: Error) -> Error {
+        if error.is_device_failure() { self.log.fail(error) } else { error }
     }
 
     fn begin(&self) -> Image {
@@ -464,6 +489,11 @@ impl Pace {
         let replay = REPLAY_PER_RECORD * u32::try_from(backlog.records).unwrap_or(u32::MAX);
         backlog.log_bytes >= self.least_log_bytes
             && (replay >= self.replay_time || backlog.log_bytes >= image_bytes * LOG_PER_IMAGE)
+    }
+
+    /// Whether it is worth trying again, so much later, to find room.
+    fn may_retry(&self, backlog: Backlog) -> bool {
+        backlog.records == 0 || backlog.log_bytes >= self.least_log_bytes / 4
     }
 }
 
