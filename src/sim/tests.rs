@@ -254,6 +254,14 @@ pub(super) fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
             ],
         ),
         (
+            "an image makes room for another",
+            Shape { max_pages: 128, large_min: 2000, ..FIXED },
+            (0..8)
+                .map(|i| put(i, 24_000))
+                .chain([Op::Checkpoint, put(1, 9), Op::Checkpoint, put(2, 9), Op::Checkpoint])
+                .collect(),
+        ),
+        (
             "extents that die are used again",
             TINY,
             vec![
