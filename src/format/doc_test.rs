@@ -703,13 +703,20 @@ fn read_leaf(leaf: &[u8]) -> Vec<(Vec<u8>, Location)> {
 
 fn check_leaf(entries: &[(Vec<u8>, Location)], prefix: u16, suffix: u16, ends: u8) -> Vec<u8> {
     let leaf = leaf_of(entries);
-    let fields: [Field<'_>; 6] = [
+    let last = &entries[entries.len() - 1].0[usize::from(prefix)..];
+    let mut highest = [0; 4];
+    if ends == 0 {
+        let len = last.len().min(4);
+        highest[..len].copy_from_slice(&last[..len]);
+    }
+    let fields: [Field<'_>; 7] = [
         ("length", None, u32s(leaf.len() as u32)),
         ("entries", None, u16s(entries.len() as u16)),
         ("prefix length", None, u16s(prefix)),
         ("suffix length", None, u16s(suffix)),
         ("level", None, u8s(0)),
         ("ends", None, u8s(ends)),
+        ("highest", None, u32s(u32::from_be_bytes(highest))),
     ];
     check("Compact leaf", 16, &leaf, &fields);
     assert_eq!(read_leaf(&leaf), entries);

@@ -181,6 +181,7 @@ impl Draft {
                 layout.write_end(block, at, end);
             }
         }
+        layout.write_highest(block);
     }
 
     /// Two parts of about as many bytes, none of them empty.

@@ -41,6 +41,9 @@ pub(super) fn insert(block: &mut [u8], at: usize, key: &[u8], payload: &[u8]) ->
             layout.write_end(block, index, end);
         }
     }
+    if at == before.count {
+        layout.write_highest(block);
+    }
     true
 }
 
@@ -59,7 +62,11 @@ pub(super) fn remove(block: &mut [u8], at: usize) {
     block.copy_within(first + next..first + end, first + start);
     let (records, record) = (before.records(), before.record());
     block.copy_within(records..before.record_at(at), records + record);
-    Layout { count: before.count - 1, ..before }.write(block);
+    let layout = Layout { count: before.count - 1, ..before };
+    layout.write(block);
+    if at == layout.count {
+        layout.write_highest(block);
+    }
 }
 
 /// Replaces the payload of entry `at` of a leaf; returns the old one.

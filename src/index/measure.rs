@@ -7,7 +7,7 @@ use crate::format::location::Location;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::ops::Bound;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 type Key = [u8; 16];
 
@@ -132,59 +132,51 @@ fn memory_of_other_keys() {
     });
 }
 
-struct Speeds {
-    insert: f64,
-    get: f64,
-    scan: f64,
-    scan_items: f64,
+/// Adds up the time that one side takes of work that alternates between two.
+#[derive(Default)]
+struct Clock(Duration);
+
+impl Clock {
+    fn run(&mut self, work: impl FnOnce()) {
+        let begun = Instant::now();
+        work();
+        self.0 += begun.elapsed();
+    }
+
+    /// Millions of steps a second.
+    fn rate(&self, steps: u64) -> f64 {
+        steps as f64 / self.0.as_secs_f64() / 1e6
+    }
 }
 
-fn measure_index(keys: u64) -> Speeds {
-    let index = Index::new();
-    let insert = rate(keys, || insert_all(&index, 0..keys, random_key));
-    let get = rate(keys, || {
-        for number in 0..keys {
-            black_box(index.get(&random_key(shuffled(number, keys))));
-        }
-    });
-    let view = index.view();
-    let scan = rate(keys, || {
-        let mut sum = 0;
-        view.range(Bound::Unbounded, Bound::Unbounded).for_each_entry(|key, location| {
-            sum += u64::from(key[15]) + u64::from(location.value_len());
-        });
-        black_box(sum);
-    });
-    let scan_items = rate(keys, || {
-        let mut sum = 0;
-        for found in view.range(Bound::Unbounded, Bound::Unbounded) {
-            sum += u64::from(found.key()[15]) + u64::from(found.location().value_len());
-        }
-        black_box(sum);
-    });
-    Speeds { insert, get, scan, scan_items }
+fn print_rates(what: &str, steps: u64, map: &Clock, index: &Clock) {
+    let (map, index) = (map.rate(steps), index.rate(steps));
+    println!("{what:<20} map {map:7.2} M/s, index {index:7.2} M/s: {:5.2}", index / map);
 }
 
-fn measure_map(keys: u64) -> Speeds {
-    let mut map: BTreeMap<Key, u64> = BTreeMap::new();
-    let insert = rate(keys, || {
-        for number in 0..keys {
-            map.insert(random_key(number), number);
-        }
+/// Both are filled, and both are read, in turns of this many steps, so that what else the machine
+/// does meets them alike.
+const TURN: u64 = 64 << 10;
+
+fn turns(keys: u64) -> impl Iterator<Item = std::ops::Range<u64>> {
+    (0..keys).step_by(TURN as usize).map(move |first| first..(first + TURN).min(keys))
+}
+
+fn scan_map(map: &BTreeMap<Key, u64>) -> u64 {
+    map.iter().map(|(key, number)| u64::from(key[15]) + (number & 0xff)).sum()
+}
+
+fn scan_pages(index: &Index) -> u64 {
+    let mut sum = 0;
+    index.view().range(Bound::Unbounded, Bound::Unbounded).for_each_entry(|key, location| {
+        sum += u64::from(key[15]) + u64::from(location.value_len());
     });
-    let get = rate(keys, || {
-        for number in 0..keys {
-            black_box(map.get(&random_key(shuffled(number, keys))));
-        }
-    });
-    let scan = rate(keys, || {
-        let mut sum = 0;
-        for (key, number) in &map {
-            sum += u64::from(key[15]) + (number & 0xff);
-        }
-        black_box(sum);
-    });
-    Speeds { insert, get, scan, scan_items: scan }
+    sum
+}
+
+fn scan_items(index: &Index) -> u64 {
+    let found = index.view().range(Bound::Unbounded, Bound::Unbounded);
+    found.map(|at| u64::from(at.key()[15]) + u64::from(at.location().value_len())).sum()
 }
 
 /// Another order of the same numbers.
@@ -196,20 +188,37 @@ fn shuffled(number: u64, keys: u64) -> u64 {
 #[ignore = "a measurement"]
 fn speed_beside_the_standard_map() {
     let keys = keys();
-    for round in 0..3 {
-        let (map, index) = (measure_map(keys), measure_index(keys));
-        for (what, map, index) in [
-            ("insert", map.insert, index.insert),
-            ("get", map.get, index.get),
-            ("scan, page by page", map.scan, index.scan),
-            ("scan, item by item", map.scan, index.scan_items),
-        ] {
-            println!(
-                "round {round} {what:<20} map {map:7.2} M/s, index {index:7.2} M/s: {:5.2}",
-                index / map
-            );
-        }
+    let (mut map, index) = (BTreeMap::new(), Index::new());
+    let (mut of_map, mut of_index) = (Clock::default(), Clock::default());
+    for turn in turns(keys) {
+        let fresh: Vec<(Key, u64)> = turn.map(|number| (random_key(number), number)).collect();
+        of_map.run(|| map.extend(fresh.iter().copied()));
+        of_index.run(|| {
+            for some in fresh.chunks(64) {
+                index.edit(|edit| {
+                    for (key, number) in some {
+                        edit.insert(key, location(*number));
+                    }
+                });
+            }
+        });
     }
+    print_rates("insert", keys, &of_map, &of_index);
+    (of_map, of_index) = (Clock::default(), Clock::default());
+    for turn in turns(keys) {
+        let wanted: Vec<Key> = turn.map(|number| random_key(shuffled(number, keys))).collect();
+        of_map.run(|| wanted.iter().for_each(|key| _ = black_box(map.get(key))));
+        of_index.run(|| wanted.iter().for_each(|key| _ = black_box(index.get(key))));
+    }
+    print_rates("get", keys, &of_map, &of_index);
+    let mut clocks: [Clock; 3] = Default::default();
+    for _ in 0..5 {
+        clocks[0].run(|| _ = black_box(scan_map(&map)));
+        clocks[1].run(|| _ = black_box(scan_pages(&index)));
+        clocks[2].run(|| _ = black_box(scan_items(&index)));
+    }
+    print_rates("scan, page by page", 5 * keys, &clocks[0], &clocks[1]);
+    print_rates("scan, item by item", 5 * keys, &clocks[0], &clocks[2]);
 }
 
 #[test]

@@ -4,15 +4,15 @@
 //!
 //! - `block`: the bytes of a node, which are also what checkpoints store; `in_place`: changing
 //!   them; `draft`: entries on their way into blocks; `validate`: blocks from disk;
-//! - `arena`: the memory of blocks; `tree`: the tree; `seek`: finding leaves; `loader`: building a
-//!   tree from sorted entries;
+//! - `arena`: the memory of blocks; `prefetch`: having it at hand; `tree`: the tree; `seek`: finding
+//!   leaves; `loader`: building a tree from sorted entries;
 //! - `state`, `pin`, `shared`: the tree and the past states that views show; `edit`: changing it;
 //! - `view`, `range`, `page`: reading it; `slice`: copying it for a checkpoint.
-
-#![cfg_attr(
-    not(test),
-    allow(dead_code, unused_imports, reason = "checkpoints use what nothing else does")
-)]
+//!
+//! Blocks are up to 4 KiB long, in steps of 256 bytes. Measured with 5 million random 16-byte keys
+//! (`scripts/measure-index`): 2 KiB in steps of 128 bytes takes as much memory, inserts 5 % and
+//! scans 45 % slower; 2 KiB in steps of 256 takes 2 bytes a key more after churn; 6 and 8 KiB scan
+//! 10 % faster and insert 10 to 15 % slower. Pages of 2 MiB made no difference beyond the noise.
 
 mod arena;
 mod block;
@@ -22,6 +22,7 @@ mod in_place;
 mod loader;
 mod page;
 mod pin;
+mod prefetch;
 mod range;
 mod seek;
 mod shared;
@@ -39,12 +40,17 @@ mod measure;
 mod tests;
 
 pub(crate) use edit::Edit;
-pub(crate) use loader::{Disorder, Loader};
+#[cfg(test)]
+pub(crate) use loader::Disorder;
+pub(crate) use loader::Loader;
 pub(crate) use page::Found;
 pub(crate) use pin::PinStats;
 pub(crate) use range::Range;
-pub(crate) use slice::{CompactLeaf, Leaves, Slice};
+#[cfg(test)]
+pub(crate) use slice::CompactLeaf;
+pub(crate) use slice::{Leaves, Slice};
 pub(crate) use tree::Tree;
+#[cfg(test)]
 pub(crate) use validate::validate;
 pub(crate) use view::View;
 

@@ -1,12 +1,140 @@
 //! Entries copied out of the index.
 
+use super::block::{Block, Layout, Payload};
 use super::draft::Draft;
 use crate::format::location::Location;
 use crate::sync::Arc;
 use std::ops::Range;
 
 /// A leaf's worth of entries that no lock protects.
-pub(super) type Page = Draft;
+#[derive(Default)]
+pub(super) struct Page {
+    count: usize,
+    /// The keys, one after another, then anything.
+    keys: Vec<u8>,
+    /// Length of every key, unless `ends` says where each ends.
+    key_bytes: usize,
+    ends: Vec<usize>,
+    /// The payloads, the last entry's first, each at the start of so many bytes.
+    records: Vec<u8>,
+    record_bytes: usize,
+}
+
+/// Copying this many bytes, whatever is needed, takes no call.
+const PIECE_BYTES: usize = 16;
+
+impl Page {
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
+        self.ends.clear();
+        self.records.clear();
+    }
+
+    #[inline]
+    pub(super) fn key(&self, at: usize) -> &[u8] {
+        if self.ends.is_empty() {
+            return &self.keys[at * self.key_bytes..][..self.key_bytes];
+        }
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.keys[start..self.ends[at]]
+    }
+
+    /// Where the value of key `at` is.
+    #[inline]
+    pub(super) fn location(&self, at: usize) -> Location {
+        let record = (self.count - 1 - at) * self.record_bytes;
+        unpack(self.records[record..].first_chunk().expect("a leaf's payload"))
+    }
+
+    /// Calls `visit` with `entries` in order.
+    #[cfg(test)]
+    pub(super) fn visit(&self, entries: Range<usize>, visit: &mut impl FnMut(&[u8], Location)) {
+        if entries.is_empty() {
+            return;
+        }
+        if !self.ends.is_empty() || self.key_bytes == 0 {
+            return entries.for_each(|at| visit(self.key(at), self.location(at)));
+        }
+        let keys = self.keys[entries.start * self.key_bytes..].chunks_exact(self.key_bytes);
+        let records = self.records.rchunks_exact(self.record_bytes).skip(entries.start);
+        for (key, record) in keys.zip(records).take(entries.len()) {
+            visit(key, unpack(record.first_chunk().expect("a leaf's payload")));
+        }
+    }
+
+    /// Fills an empty page with `entries` of a leaf.
+    pub(super) fn copy(&mut self, leaf: &Block<'_>, entries: Range<usize>) {
+        self.count = entries.len();
+        self.record_bytes = leaf.layout().record();
+        self.records.extend_from_slice(leaf.records(entries.clone()));
+        let Layout { prefix, stride, ends, .. } = *leaf.layout();
+        self.key_bytes = prefix + stride;
+        if ends == 0 && prefix <= PIECE_BYTES && stride <= PIECE_BYTES {
+            return self.copy_short_keys(leaf, entries);
+        }
+        self.keys.clear();
+        if ends > 0 {
+            for at in entries {
+                leaf.push_key(at, &mut self.keys);
+                self.ends.push(self.keys.len());
+            }
+        } else {
+            entries.for_each(|at| leaf.push_key(at, &mut self.keys));
+        }
+    }
+
+    /// Copies prefix and suffix of every key in pieces of one length. What a piece has too much,
+    /// the next one replaces.
+    fn copy_short_keys(&mut self, leaf: &Block<'_>, entries: Range<usize>) {
+        let Layout { prefix, stride, .. } = *leaf.layout();
+        let mut start = [0; PIECE_BYTES];
+        start[..prefix].copy_from_slice(leaf.prefix());
+        let bytes = entries.len() * self.key_bytes + 2 * PIECE_BYTES;
+        if self.keys.len() < bytes {
+            self.keys.resize(bytes, 0);
+        }
+        let suffixes = leaf.suffixes_from(entries.start);
+        let mut to = 0;
+        for at in 0..entries.len() {
+            let Some(suffix) = suffixes[at * stride..].first_chunk::<PIECE_BYTES>() else {
+                // Near the end of a block that is almost all prefix and suffixes.
+                self.keys[to..to + prefix].copy_from_slice(leaf.prefix());
+                let suffix = &suffixes[at * stride..][..stride];
+                self.keys[to + prefix..to + prefix + stride].copy_from_slice(suffix);
+                to += self.key_bytes;
+                continue;
+            };
+            let Some(key) = self.keys[to..].first_chunk_mut::<{ 2 * PIECE_BYTES }>() else { break };
+            key[..PIECE_BYTES].copy_from_slice(&start);
+            key[prefix..prefix + PIECE_BYTES].copy_from_slice(suffix);
+            to += self.key_bytes;
+        }
+    }
+
+    /// Fills an empty page with the entries of `draft` that have a location.
+    pub(super) fn take(&mut self, draft: &Draft, absent: &Payload) {
+        self.keys.clear();
+        let present = |&at: &usize| draft.payload(at) != absent;
+        for at in (0..draft.len()).filter(present) {
+            self.keys.extend_from_slice(draft.key(at));
+            self.ends.push(self.keys.len());
+        }
+        for at in (0..draft.len()).rev().filter(present) {
+            self.records.extend_from_slice(draft.payload(at));
+        }
+        self.count = self.ends.len();
+        self.record_bytes = size_of::<Payload>();
+    }
+}
+
+#[inline]
+fn unpack(payload: &Payload) -> Location {
+    Location::unpack(payload).expect("a page holds locations")
+}
 
 /// An entry on a page, cheap to clone.
 #[derive(Clone)]
@@ -30,19 +158,5 @@ impl Found {
     #[inline]
     pub(crate) fn location(&self) -> Location {
         self.page.location(self.at)
-    }
-}
-
-impl Page {
-    /// Where the value of key `at` of a page is.
-    #[inline]
-    pub(super) fn location(&self, at: usize) -> Location {
-        let packed = self.payload(at).first_chunk().expect("a leaf's payload");
-        Location::unpack(packed).expect("a page holds locations")
-    }
-
-    /// Calls `visit` with `entries` in order.
-    pub(super) fn visit(&self, entries: Range<usize>, visit: &mut impl FnMut(&[u8], Location)) {
-        entries.for_each(|at| visit(self.key(at), self.location(at)));
     }
 }

@@ -1,11 +1,13 @@
 //! Walking a view from both ends.
 
-use super::block::{Block, Payload};
+use super::block::Block;
+use super::draft::Draft;
 use super::page::{Found, Page};
 use super::seek::{Place, Seek};
 use super::state::{ABSENT, State};
 use super::tree::Tree;
 use super::view::View;
+#[cfg(test)]
 use crate::format::location::Location;
 use crate::sync::Arc;
 use std::cmp::Ordering;
@@ -22,7 +24,7 @@ pub(crate) struct Range {
     upper: Option<Vec<u8>>,
     front: Ahead,
     back: Ahead,
-    merged: Page,
+    merged: [Draft; 2],
 }
 
 /// Entries that were copied and not yet yielded.
@@ -65,7 +67,7 @@ impl Ahead {
             self.page = Arc::default();
         }
         let page = Arc::get_mut(&mut self.page).expect("the page is not shared");
-        page.clear(0);
+        page.clear();
         page
     }
 
@@ -87,10 +89,11 @@ impl Range {
             Bound::Excluded(key) => Some(key),
         };
         let (front, back) = (Ahead::default(), Ahead::default());
-        Self { view, lower, upper, front, back, merged: Page::default() }
+        Self { view, lower, upper, front, back, merged: Default::default() }
     }
 
     /// Calls `visit` with every entry that is left, in order.
+    #[cfg(test)]
     pub(crate) fn for_each_entry(mut self, mut visit: impl FnMut(&[u8], Location)) {
         loop {
             let Ahead { page, start, end } = &self.front;
@@ -210,15 +213,28 @@ impl<'a> Sources<'a> {
         lower: &[u8],
         upper: Option<&[u8]>,
         page: &mut Page,
-        spare: &mut Page,
+        merged: &mut [Draft; 2],
     ) -> Option<Vec<u8>> {
+        if self.overlays.is_empty() {
+            return self.copy_leaf(lower, upper, page);
+        }
         let places = self.places(Seek::At(lower));
         let next = places.iter().filter_map(Place::upper).min();
         let end = match (&next, upper) {
             (Some(next), Some(upper)) => Some(upper.min(next)),
             (next, upper) => upper.or(next.as_deref()),
         };
-        merge(&places, Some(lower), end, page, spare);
+        Self::merge(&places, (lower, end), page, merged);
+        next
+    }
+
+    /// As [`copy_from`](Self::copy_from), of the tree alone.
+    fn copy_leaf(&self, lower: &[u8], upper: Option<&[u8]>, page: &mut Page) -> Option<Vec<u8>> {
+        let place = self.tree.seek(Seek::At(lower))?;
+        self.tree.prefetch_after(&place);
+        let next = place.upper();
+        let within = |upper: &&[u8]| next.as_ref().is_none_or(|next| *upper < next.as_slice());
+        page.copy(&place.leaf, place.leaf.span(Some(lower), upper.filter(within)));
         next
     }
 
@@ -228,47 +244,38 @@ impl<'a> Sources<'a> {
         lower: &[u8],
         upper: Option<&[u8]>,
         page: &mut Page,
-        spare: &mut Page,
+        merged: &mut [Draft; 2],
     ) -> Option<Vec<u8>> {
         let places = self.places(upper.map_or(Seek::Last, Seek::Below));
         let next = places.iter().filter_map(Place::lower).max();
         let start = next.as_deref().map_or(lower, |next| next.max(lower));
-        merge(&places, Some(start), upper, page, spare);
+        Self::merge(&places, (start, upper), page, merged);
         next
     }
-}
 
-/// Fills `page` with what `places` hold of `lower..upper`, each key from the first that has it.
-fn merge(
-    places: &[Place<'_>],
-    lower: Option<&[u8]>,
-    upper: Option<&[u8]>,
-    page: &mut Page,
-    spare: &mut Page,
-) {
-    let (below, overlays) = match places {
-        [] => return,
-        [below @ .., tree] => (tree, below),
-    };
-    page.push_entries(&below.leaf, below.leaf.span(lower, upper));
-    for overlay in overlays.iter().rev() {
-        std::mem::swap(page, spare);
-        page.clear(0);
-        merge_two(&overlay.leaf, overlay.leaf.span(lower, upper), spare, page);
-    }
-    if !overlays.is_empty() {
-        std::mem::swap(page, spare);
-        page.clear(0);
-        (0..spare.len())
-            .filter(|&at| spare.payload(at) != ABSENT)
-            .for_each(|at| page.push(spare.key(at), spare.payload(at)));
+    /// Fills `page` with what `places` hold of keys from `lower` on and below `upper`.
+    fn merge(
+        places: &[Place<'_>],
+        (lower, upper): (&[u8], Option<&[u8]>),
+        page: &mut Page,
+        [merged, spare]: &mut [Draft; 2],
+    ) {
+        merged.clear(0);
+        for place in places.iter().rev() {
+            std::mem::swap(merged, spare);
+            merged.clear(0);
+            merge_two(&place.leaf, place.leaf.span(Some(lower), upper), spare, merged);
+        }
+        page.take(merged, &ABSENT);
     }
 }
 
-fn merge_two(first: &Block<'_>, span: std::ops::Range<usize>, second: &Page, out: &mut Page) {
+/// Appends to `out` the entries of `first` and those of `second` whose keys `first` does not
+/// have.
+fn merge_two(first: &Block<'_>, entries: std::ops::Range<usize>, second: &Draft, out: &mut Draft) {
     let mut key = Vec::new();
     let mut rest = 0;
-    for at in span {
+    for at in entries {
         key.clear();
         first.push_key(at, &mut key);
         while rest < second.len() {
@@ -279,8 +286,7 @@ fn merge_two(first: &Block<'_>, span: std::ops::Range<usize>, second: &Page, out
             }
             rest += 1;
         }
-        let payload: &Payload = first.payload(at);
-        out.push(&key, payload);
+        out.push(&key, first.payload(at));
     }
     (rest..second.len()).for_each(|at| out.push(second.key(at), second.payload(at)));
 }

@@ -1,7 +1,8 @@
 //! Leaves in order, found by key each time: nothing has to stay in place between two steps.
 
-use super::arena::NodeId;
 use super::block::Block;
+use super::draft::MAX_BYTES;
+use super::prefetch::prefetch;
 use super::tree::Tree;
 
 /// Which leaf to go to.
@@ -19,6 +20,7 @@ pub(super) struct Place<'a> {
     pub(super) leaf: Block<'a>,
     lower: Option<(Block<'a>, usize)>,
     upper: Option<(Block<'a>, usize)>,
+    parent: Option<(Block<'a>, usize)>,
 }
 
 impl Place<'_> {
@@ -35,7 +37,7 @@ impl Place<'_> {
 
 impl Tree {
     pub(super) fn seek(&self, to: Seek<'_>) -> Option<Place<'_>> {
-        let (mut lower, mut upper) = (None, None);
+        let (mut lower, mut upper, mut parent) = (None, None, None);
         let mut block = self.block(self.root?);
         while block.level() > 0 {
             let rank = match to {
@@ -49,13 +51,19 @@ impl Tree {
             if rank < block.len() {
                 upper = Some((block, rank));
             }
-            block = self.child_of(block, rank);
+            parent = Some((block, rank));
+            block = self.block(block.child(rank));
         }
-        Some(Place { leaf: block, lower, upper })
+        Some(Place { leaf: block, lower, upper, parent })
     }
 
-    fn child_of(&self, block: Block<'_>, rank: usize) -> Block<'_> {
-        let child: NodeId = block.child(rank);
-        self.block(child)
+    /// Starts to fetch the leaf after `place` into the cache, all of it at once, where reading it
+    /// in order would wait for one part after another.
+    pub(super) fn prefetch_after(&self, place: &Place<'_>) {
+        if let Some((parent, rank)) = place.parent
+            && rank < parent.len()
+        {
+            prefetch(self.arena.get(parent.child(rank + 1)), MAX_BYTES);
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::arena::{Arena, NodeId, STEP_BYTES};
 use super::block::{Block, Layout, Payload};
 use super::draft::{Draft, MAX_BYTES, MIN_SPLIT_ENTRIES, separator};
 use super::in_place;
+use super::prefetch::prefetch;
 use std::ops::Range;
 
 /// A node that holds fewer bytes than this joins a neighbour.
@@ -48,17 +49,15 @@ impl Tree {
         Block::new(self.arena.get(node))
     }
 
-    /// The leaf that `key` belongs to.
+    /// The leaf that `key` belongs to. Does not look at the leaf itself.
     #[inline]
     fn leaf_of(&self, key: &[u8]) -> Option<NodeId> {
         let mut node = self.root?;
-        loop {
+        for _ in 0..self.block(node).level() {
             let block = self.block(node);
-            if block.level() == 0 {
-                return Some(node);
-            }
             node = block.child(block.route(key));
         }
+        Some(node)
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<Payload> {
@@ -73,6 +72,8 @@ impl Tree {
             self.plant(key, payload);
             return None;
         };
+        // Inserting moves half of it.
+        prefetch(self.arena.get(leaf), MAX_BYTES);
         let block = self.arena.get_mut(leaf);
         match Block::new(block).locate(key) {
             Ok(at) => Some(in_place::replace(block, at, payload)),

@@ -9,8 +9,8 @@ pub(crate) fn validate(block: &[u8]) -> bool {
     let Some(header) = block.first_chunk::<HEADER_BYTES>() else { return false };
     let layout = Layout::read(header);
     is_sane(&layout, block)
-        && block[12..16] == [0; 4]
         && suffixes_fill(&layout, block)
+        && block[12..16] == layout.highest(block).to_le_bytes()
         && are_ascending(&Block::new(block))
         && (0..layout.count).all(|at| Location::unpack(Block::new(block).payload(at)).is_some())
 }

@@ -113,6 +113,17 @@ fn views_let_go_in_every_order_leave_the_others_right() {
 }
 
 #[test]
+fn an_empty_view_stays_empty_when_keys_have_come_and_gone() {
+    let index = Index::new();
+    let view = index.view();
+    put(&index, &key(1), 1);
+    assert_shows(&view, &Model::new());
+    index.edit(|edit| edit.remove(&key(1)));
+    assert_shows(&view, &Model::new());
+    assert!(range(&view, ALL).next_back().is_none());
+}
+
+#[test]
 fn views_of_one_moment_share_a_pin() {
     let index = filled(0..100);
     let views = [index.view(), index.view(), index.view().clone()];
