@@ -150,11 +150,14 @@ fn add_live(space: &Space, liveness: &mut Liveness, key_len: usize, location: Lo
     let bytes = record_bytes(key_len, location);
     match location.home() {
         Home::Log => liveness.add_record(space.extent_of(location.page()), bytes),
-        Home::Large => liveness.add_large(location.page(), bytes),
+        Home::Large => {
+            liveness.add_large(location.page(), bytes);
+            true
+        }
     }
 }
 
-/// False where the image refers to one large value twice.
+/// False where it was not live.
 fn remove_live(space: &Space, liveness: &mut Liveness, key_len: usize, location: Location) -> bool {
     let bytes = record_bytes(key_len, location);
     match location.home() {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 /// Free extents that puts leave for deletes and for the log to move on.
@@ -82,8 +82,10 @@ impl LiveChanges {
 pub(crate) struct Liveness {
     total: u64,
     extents: Vec<u64>,
-    /// First pages of large values.
-    large: BTreeSet<PageNo>,
+    /// First pages of large values, and how many keys refer to each: in the end one. While the
+    /// log is applied in the order of keys, the old value and the new one of a page may both be
+    /// there.
+    large: BTreeMap<PageNo, u32>,
 }
 
 impl Liveness {
@@ -94,10 +96,10 @@ impl Liveness {
         live.map(|live| *live += bytes).is_some()
     }
 
-    /// A large value that starts at `page`. False if it is known.
-    pub(crate) fn add_large(&mut self, page: PageNo, bytes: u64) -> bool {
+    /// A large value that starts at `page`.
+    pub(crate) fn add_large(&mut self, page: PageNo, bytes: u64) {
         self.total += bytes;
-        self.large.insert(page)
+        *self.large.entry(page).or_default() += 1;
     }
 
     /// Takes a record back. False if it was not there.
@@ -111,7 +113,12 @@ impl Liveness {
     /// Takes a large value back. False if it was not there.
     pub(crate) fn remove_large(&mut self, page: PageNo, bytes: u64) -> bool {
         self.total = self.total.wrapping_sub(bytes);
-        self.large.remove(&page)
+        let Some(count) = self.large.get_mut(&page) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            self.large.remove(&page);
+        }
+        true
     }
 }
 
@@ -502,7 +509,7 @@ impl Space {
     /// Nothing is known to be live yet.
     pub(crate) fn no_liveness(&self) -> Liveness {
         let extents = self.table.read().extents.len();
-        Liveness { total: 0, extents: vec![0; extents], large: BTreeSet::new() }
+        Liveness { total: 0, extents: vec![0; extents], large: BTreeMap::new() }
     }
 
     /// After replay: what nothing refers to is free, but for log extents whose incarnations are
@@ -644,8 +651,10 @@ impl Table {
         kept: &RangeInclusive<Incarnation>,
     ) -> bool {
         self.large.values_mut().for_each(|run| run.live = false);
-        for page in &liveness.large {
-            let Some(run) = self.large.get_mut(&page.0) else { return false };
+        for (page, &count) in &liveness.large {
+            let Some(run) = self.large.get_mut(&page.0).filter(|_| count == 1) else {
+                return false;
+            };
             run.live = true;
         }
         self.large.retain(|_, run| run.live);

@@ -262,6 +262,23 @@ pub(super) fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
                 .collect(),
         ),
         (
+            "pages of large values are used again",
+            TINY,
+            vec![
+                put(8, 9000),
+                put(9, 9000),
+                Op::Checkpoint,
+                delete(8),
+                delete(9),
+                Op::Reopen,
+                put(1, 9000),
+                put(2, 9000),
+                put(3, 9000),
+                Op::Reopen,
+                put(2, 10),
+            ],
+        ),
+        (
             "extents that die are used again",
             TINY,
             vec![

@@ -247,7 +247,11 @@ pub(crate) fn run(device: &SimDevice, shape: Shape, ops: &[Op], start: &Model) -
     for (at, op) in ops.iter().enumerate() {
         device.note_issue(at);
         match session.issue(at, op) {
-            Ok(durable) => device.note_ack(at, durable),
+            Ok(durable) => {
+                let repaired = &session.db.open_report().repaired;
+                assert!(repaired.is_empty(), "nothing is damaged: {repaired:?}");
+                device.note_ack(at, durable);
+            }
             Err(Error::Full { .. }) => panic!("the workload fits the volume"),
             Err(error) => return Err(error),
         }
