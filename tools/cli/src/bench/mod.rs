@@ -28,6 +28,7 @@ use budget::Budget;
 use phase::Runner;
 use raw::Scratch;
 use report::Report;
+use serde::Serialize;
 use setup::Plan;
 use std::fs::File;
 use std::io::{self, Write};
@@ -79,7 +80,8 @@ fn measure(args: &BenchArgs, plan: &Plan, store: Store, scratch: Scratch) -> Res
     Ok(report)
 }
 
-fn write_json(report: &Report, path: &Path) -> Result<()> {
+/// Writes a report as JSON to `path`, or to stdout where that is `-`.
+pub(crate) fn write_json(report: &impl Serialize, path: &Path) -> Result<()> {
     let text = serde_json::to_string_pretty(report)?;
     let mut out: Box<dyn Write> = match path {
         path if path == Path::new("-") => Box::new(io::stdout()),

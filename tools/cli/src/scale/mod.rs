@@ -24,11 +24,11 @@ mod tails;
 
 use crate::Outcome;
 use crate::args::ScaleArgs;
+use crate::bench::write_json;
 use anyhow::{Context, Result, bail};
 use child::Child;
 use report::Report;
 use row::Row;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use table::Table;
@@ -94,14 +94,4 @@ impl Show {
     fn text(&mut self, text: &str) -> io::Result<()> {
         if self.is_shown { io::stdout().write_all(text.as_bytes()) } else { Ok(()) }
     }
-}
-
-fn write_json(report: &Report, path: &Path) -> Result<()> {
-    let text = serde_json::to_string_pretty(report)?;
-    let mut out: Box<dyn Write> = match path {
-        path if path == Path::new("-") => Box::new(io::stdout()),
-        path => Box::new(File::create(path)?),
-    };
-    writeln!(out, "{text}")?;
-    Ok(out.flush()?)
 }
