@@ -4,7 +4,7 @@ use crate::device::AlignedBuf;
 use crate::format::ids::PAGE_BYTES;
 
 /// Largest block that shares a slab; longer ones are allocated one by one.
-pub(super) const MAX_SLOT_BYTES: usize = 4096;
+pub(super) const MAX_SLOT_BYTES: usize = 6144;
 
 /// What the sizes of slots differ by.
 pub(super) const STEP_BYTES: usize = 256;
@@ -20,7 +20,7 @@ const OVERSIZE: usize = CLASSES;
 const SLOT_BITS: u32 = 26;
 
 /// Slots in a chunk.
-const CHUNK_SLOTS: usize = 128;
+const CHUNK_SLOTS: usize = 64;
 
 /// A class this small lives on the heap, so that a small tree needs no pages of its own.
 const HEAP_BYTES: usize = 16 << 10;
@@ -297,12 +297,15 @@ mod tests {
             assert!(class == 0 || slot_bytes(class - 1) < bytes);
         }
         assert_eq!(class_of(MAX_SLOT_BYTES), CLASSES - 1);
-        assert_eq!((class_of(MAX_SLOT_BYTES + 1), Arena::fit(4097)), (OVERSIZE, 4352));
+        assert_eq!(
+            (class_of(MAX_SLOT_BYTES + 1), Arena::fit(MAX_SLOT_BYTES + 1)),
+            (OVERSIZE, MAX_SLOT_BYTES + STEP_BYTES)
+        );
     }
 
     #[test]
     fn freeing_moves_the_last_block_into_the_hole() {
-        for bytes in [10, 300, 4096, 5000] {
+        for bytes in [10, 300, MAX_SLOT_BYTES, 9000] {
             let mut arena = Arena::default();
             let ids: Vec<_> = (0..1000).map(|_| arena.allocate(bytes)).collect();
             for (tag, &id) in ids.iter().enumerate() {
