@@ -15,7 +15,7 @@ use crate::extent::Space;
 use crate::format::ids::{BatchNo, Epoch, Generation, PageNo, StoreId};
 use crate::format::superblock::{Anchor, Checkpoint, Superblock};
 use crate::sync::Arc;
-use crate::wal::{Tail, begin_epoch};
+use crate::wal::{Listing, Tail, begin_epoch};
 
 /// Extents of a new file that may grow.
 const FIRST_EXTENTS: u64 = 8;
@@ -101,7 +101,7 @@ fn write_genesis(
         batch: BatchNo(0),
         next: 0,
         extent_pages: geometry.extent_pages,
-        entries: Vec::new(),
+        entries: Listing::default(),
         naming: None,
         closed: false,
         evidenced: false,

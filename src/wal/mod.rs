@@ -9,6 +9,7 @@ mod completion;
 mod epoch;
 mod host;
 mod lead;
+mod listing;
 mod log;
 mod replay;
 mod state;
@@ -19,6 +20,7 @@ mod window;
 
 pub(crate) use epoch::begin_epoch;
 pub(crate) use host::Host;
+pub(crate) use listing::Listing;
 pub(crate) use log::{Log, LogConfig, LogStart};
 pub(crate) use replay::{Replay, Replayed, Sink};
 pub(crate) use tail::Tail;

@@ -11,6 +11,7 @@
 //!    whole ends the log before its batch.
 
 use super::batch::place;
+use super::listing::Listing;
 use super::tail::Tail;
 use super::window::Window;
 use crate::device::{BufferPool, Volume};
@@ -112,7 +113,7 @@ impl<'a, S: Sink> Replay<'a, S> {
             batch: anchor.batch,
             next: (anchor.page.0 % u64::from(extent_pages)) as u32 + 1,
             extent_pages,
-            entries: Vec::new(),
+            entries: Listing::default(),
             naming: Some(anchor.batch),
             closed: false,
             evidenced: false,
@@ -228,7 +229,7 @@ impl<'a, S: Sink> Replay<'a, S> {
             entries: entries.clone(),
         });
         let tail = &mut self.out.tail;
-        tail.entries.extend_from_slice(&entries);
+        tail.entries.extend(&entries);
         tail.chain = chain;
         tail.batch = first.batch;
         tail.next += first.count;

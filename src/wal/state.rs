@@ -140,7 +140,7 @@ impl State {
         self.tail.chain = chain;
         self.tail.batch = batch.number;
         self.tail.next += pages as u32;
-        self.tail.entries.extend_from_slice(&batch.entries);
+        self.tail.entries.extend(&batch.entries);
         self.tail.naming.get_or_insert(batch.number);
         self.tail.evidenced = false;
         self.busy += 1;

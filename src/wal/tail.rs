@@ -1,6 +1,7 @@
 //! The end of the log: where the next batch goes, and what its extent holds so far.
 
 use super::batch::Demand;
+use super::listing::Listing;
 use crate::format::footer::footer_pages;
 use crate::format::ids::{BatchNo, Epoch, ExtentNo, Incarnation, PageNo};
 
@@ -20,7 +21,7 @@ pub(crate) struct Tail {
     pub(crate) next: u32,
     pub(crate) extent_pages: u32,
     /// Entries of the batches in this extent, for its footer.
-    pub(crate) entries: Vec<u8>,
+    pub(crate) entries: Listing,
     /// The batch whose durability proves a page that names the successor; `None` while no page
     /// of the extent has been sealed.
     pub(crate) naming: Option<BatchNo>,
@@ -74,7 +75,7 @@ impl Tail {
 
     /// The tail without what its extent holds.
     pub(super) fn clone_place(&self) -> Self {
-        Self { entries: Vec::new(), ..*self }
+        Self { entries: Listing::default(), ..*self }
     }
 
     /// The tail at the start of the successor, which `after` will follow.
@@ -84,7 +85,7 @@ impl Tail {
             incarnation,
             successor: after,
             next: 0,
-            entries: Vec::new(),
+            entries: Listing::default(),
             naming: None,
             closed: false,
             evidenced: false,
