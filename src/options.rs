@@ -81,7 +81,7 @@ impl Default for Options {
             buffer_bytes: 64 << 20,
             evidence_after: EVIDENCE_AFTER,
             replay_time: Duration::from_secs(2),
-            slice_bytes: 128 << 10,
+            slice_bytes: 32 << 10,
             checkpoint_log_bytes: 64 << 20,
             on_fatal: None,
             on_progress: None,

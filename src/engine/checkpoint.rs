@@ -13,6 +13,7 @@ use super::core::{Backlog, Core};
 use super::creation;
 use crate::device::Purpose;
 use crate::error::{Error, Result};
+use crate::extent::bytes_of;
 use crate::format::extent_state::ExtentState;
 use crate::format::ids::{BatchNo, ExtentNo, Incarnation, PAGE_BYTES, PageNo, pages_for};
 use crate::format::image::{
@@ -204,7 +205,7 @@ impl Checkpointer {
                 if !matches!(self.step(), Ok(Progress::UnderWay)) {
                     break;
                 }
-                let idle = if self.is_late() { 0 } else { IDLE_PER_BUSY };
+                let idle = self.idle_per_busy();
                 if !self.core.bell.rest(begun.elapsed() * idle) {
                     return;
                 }
@@ -212,13 +213,19 @@ impl Checkpointer {
         }
     }
 
-    /// Whether the log outgrows the image under way.
-    fn is_late(&self) -> bool {
+    /// Time to leave to others per time that a step takes, so that the image is complete when the
+    /// log since its beginning has come half the way to the next.
+    fn idle_per_busy(&self) -> u32 {
         let work = self.work.lock();
-        let Some(image) = &work.image else { return false };
-        let Backlog { records, log_bytes } = self.core.backlog().since(image.begun);
-        let twice = Backlog { records: records * 2, log_bytes: log_bytes * 2 };
-        self.pace.is_due(twice, work.bytes)
+        let Some(image) = &work.image else { return IDLE_AT_EASE };
+        let due = 2.0 * self.pace.share(self.core.backlog().since(image.begun), work.bytes);
+        let whole = self.core.index.memory_bytes().max(1) as f64;
+        let done = bytes_of(image.stream_pages) as f64 / whole;
+        match due {
+            1.0.. => 0,
+            _ if due > done => IDLE_BEHIND,
+            _ => IDLE_AT_EASE,
+        }
     }
 
     /// Gives up the image under way; nothing refers to it.
@@ -481,14 +488,23 @@ struct Copied {
     next: Cursor,
 }
 
-/// Time left to others per time that a slice takes: the device is the image's for a fifth of it.
-const IDLE_PER_BUSY: u32 = 4;
+/// Time left to others per time that a step takes: the device is the image's for a twentieth of it,
+/// or for a fifth where that is too slow for what the log brings.
+const IDLE_AT_EASE: u32 = 19;
+const IDLE_BEHIND: u32 = 4;
 
 impl Pace {
     fn is_due(&self, backlog: Backlog, image_bytes: u64) -> bool {
-        let replay = REPLAY_PER_RECORD * u32::try_from(backlog.records).unwrap_or(u32::MAX);
-        backlog.log_bytes >= self.least_log_bytes
-            && (replay >= self.replay_time || backlog.log_bytes >= image_bytes * LOG_PER_IMAGE)
+        self.share(backlog, image_bytes) >= 1.0
+    }
+
+    /// How far `backlog` has come on the way to the next checkpoint, which is at 1.
+    fn share(&self, backlog: Backlog, image_bytes: u64) -> f64 {
+        let log_bytes = backlog.log_bytes as f64;
+        let replay = REPLAY_PER_RECORD.as_secs_f64() * backlog.records as f64;
+        let least = log_bytes / self.least_log_bytes as f64;
+        let long = log_bytes / (image_bytes * LOG_PER_IMAGE) as f64;
+        least.min(long.max(replay / self.replay_time.as_secs_f64()))
     }
 
     /// Whether it is worth trying again, so much later, to find room.

@@ -12,9 +12,9 @@ use extentdb::{Db, Metrics};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
-/// The store begins a checkpoint once it expects replay to take 2 s, at 0.5 us a record, or the
+/// The store begins a checkpoint once it expects replay to take 2 s, at 0.4 us a record, or the
 /// log to be 10 times as long as the image, but not before 64 MiB of log. This is 95 % of it.
-const DUE_RECORDS: u64 = 3_800_000;
+const DUE_RECORDS: u64 = 4_750_000;
 const DUE_LOG_PER_IMAGE: f64 = 9.5;
 const DUE_LOG_BYTES: u64 = 61 << 20;
 /// Looks at the log on the way there.

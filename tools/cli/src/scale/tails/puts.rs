@@ -24,22 +24,24 @@ const ENOUGH: u64 = 100;
 /// Summaries of the rounds.
 #[derive(Debug, Default)]
 struct Rounds {
+    /// Puts a second of a lone raw writer, and of all writers in a closed loop.
+    raw: Vec<f64>,
+    capacity: Vec<f64>,
     quiet: Vec<Summary>,
     called: Vec<Summary>,
     automatic: Vec<Summary>,
 }
 
 impl Tails<'_> {
-    /// Slices in turn, and rows.
+    /// Slices in turn, and rows. Each round has its own capacity, as what else the machine does
+    /// changes from one to the next.
     pub(super) fn puts(&self) -> Result<()> {
-        let capacity = self.capacity()?;
-        let rate = LOAD * capacity;
-        let arrivals = row("  arrivals, open loop", rate, Unit::PerSecond);
-        child::answer(&arrivals.beside("closed loop", capacity))?;
         let mut rounds = Rounds::default();
-        let steps = Steps::new(u64::from(self.args.rounds) * 3);
+        let steps = Steps::new(u64::from(self.args.rounds) * 4);
         for round in 0..u64::from(self.args.rounds) {
-            let arrivals = Arrivals { rate, time: self.slice, seed: 1000 + round };
+            steps.begin("capacity");
+            let capacity = self.capacity(round, &mut rounds)?;
+            let arrivals = Arrivals { rate: LOAD * capacity, time: self.slice, seed: 1000 + round };
             steps.begin("puts");
             rounds.quiet.push(self.quiet(arrivals)?);
             steps.begin("puts beside checkpoints that are called for");
@@ -51,23 +53,18 @@ impl Tails<'_> {
             }
         }
         steps.finish();
-        rounds.answer()
+        rounds.answer(self.args.writers.into())
     }
 
     /// Puts a second where each begins when the one before has ended.
-    fn capacity(&self) -> Result<f64> {
+    fn capacity(&self, round: u64, rounds: &mut Rounds) -> Result<f64> {
+        let limit = Limit::time(self.slice);
+        self.settle()?;
+        rounds.raw.push(self.scratch.writes(PAGE, 1, limit)?.summary(PAGE).ops_per_s);
         let threads = usize::from(self.args.writers);
-        let (mut raw, mut put) = (Vec::new(), Vec::new());
-        for round in 0..u64::from(self.args.rounds) {
-            self.settle()?;
-            let limit = Limit::time(self.slice);
-            raw.push(self.scratch.writes(PAGE, 1, limit)?.summary(PAGE).ops_per_s);
-            put.push(self.closed_loop(threads, limit, round)?.summary(1).ops_per_s);
-        }
-        let (raw, put) = (median(raw), median(put));
-        let name = format!("durable puts, closed loop of {threads}");
-        child::answer(&row(name, put, Unit::PerSecond).beside("1 raw writer", raw))?;
-        Ok(put)
+        let capacity = self.closed_loop(threads, limit, round)?.summary(1).ops_per_s;
+        rounds.capacity.push(capacity);
+        Ok(capacity)
     }
 
     fn closed_loop(&self, threads: usize, limit: Limit, round: u64) -> Result<Sample> {
@@ -132,7 +129,13 @@ impl Tails<'_> {
 }
 
 impl Rounds {
-    fn answer(&self) -> Result<()> {
+    fn answer(&self, threads: usize) -> Result<()> {
+        let capacity = median(self.capacity.clone());
+        let name = format!("durable puts, closed loop of {threads}");
+        let closed = row(name, capacity, Unit::PerSecond);
+        child::answer(&closed.beside("1 raw writer", median(self.raw.clone())))?;
+        let arrivals = row("  arrivals, open loop", LOAD * capacity, Unit::PerSecond);
+        child::answer(&arrivals.beside("closed loop", capacity))?;
         for (quantile, seconds) in Quantiles::of(&self.quiet).named() {
             child::answer(&row(format!("put at 70 %, {quantile}"), seconds, Unit::Seconds))?;
         }
