@@ -305,10 +305,7 @@ impl Db {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn multi_get<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Result<Option<Value>>> {
-        match self.engine.locate_all(keys) {
-            Ok(locations) => self.engine.fetch_all(keys, &locations),
-            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
-        }
+        self.engine.get_all(keys)
     }
 
     /// At most `len` bytes of the value of `key` from byte `offset` on; fewer where it ends
@@ -326,10 +323,7 @@ impl Db {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_range(&self, key: impl AsRef<[u8]>, offset: u64, len: u64) -> Result<Option<Value>> {
-        let key = key.as_ref();
-        let location = self.engine.locate(key)?;
-        let wanted = offset..offset.saturating_add(len);
-        location.map(|location| self.engine.fetch_range(key, location, wanted)).transpose()
+        self.engine.get_range(key.as_ref(), offset..offset.saturating_add(len))
     }
 
     /// A reader over the value of `key` that holds no more than a mebibyte of it in memory.
@@ -349,9 +343,7 @@ impl Db {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn get_reader(&self, key: impl AsRef<[u8]>) -> Result<Option<ValueReader>> {
-        let key = key.as_ref();
-        let location = self.engine.locate(key)?;
-        location.map(|location| ValueReader::new(&self.engine, key, location)).transpose()
+        ValueReader::open(&self.engine, self.engine.view()?, key.as_ref())
     }
 
     /// Whether `key` has a value. No device read.
@@ -498,6 +490,29 @@ impl Db {
     /// fails, or failed before.
     pub fn checkpoint(&self) -> Result<()> {
         self.engine.checkpoint()
+    }
+
+    /// Collects garbage: frees what nothing refers to, and empties the extents of which a
+    /// sixteenth or more is garbage, by moving what is live. Garbage is collected in the
+    /// background as [`garbage_ratio`](crate::Options::garbage_ratio) asks for it, and where space
+    /// runs low; this goes further, at once, while reads and writes go on.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// # for key in 0..100_u8 { db.put([key], [0; 1000])?; }
+    /// for key in 0..100_u8 {
+    ///     db.delete([key])?;
+    /// }
+    /// db.collect_garbage()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Full` if there is no room to move anything to. `Poisoned` if the device fails, or failed
+    /// before.
+    pub fn collect_garbage(&self) -> Result<()> {
+        self.engine.collect_garbage()
     }
 
     /// Makes every acknowledged write durable, whatever its durability.

@@ -58,6 +58,7 @@ pub struct Options {
     pub(crate) buffer_bytes: usize,
     pub(crate) evidence_after: Duration,
     pub(crate) replay_time: Duration,
+    pub(crate) garbage_ratio: f64,
     /// Bytes of a slice of a checkpoint, and of log below which none is due.
     pub(crate) slice_bytes: usize,
     pub(crate) checkpoint_log_bytes: u64,
@@ -81,6 +82,7 @@ impl Default for Options {
             buffer_bytes: 64 << 20,
             evidence_after: EVIDENCE_AFTER,
             replay_time: Duration::from_secs(2),
+            garbage_ratio: 0.5,
             slice_bytes: 32 << 10,
             checkpoint_log_bytes: 64 << 20,
             on_fatal: None,
@@ -286,6 +288,22 @@ impl Options {
     /// ```
     pub fn replay_time(mut self, limit: Duration) -> Self {
         self.replay_time = limit;
+        self
+    }
+
+    /// Space that garbage may take for each byte that is live. Less is collected more often, and so
+    /// written more often. Where the volume cannot grow, garbage is collected when space runs low,
+    /// if that comes first. Default: 0.5.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let db = extentdb::Options::new().garbage_ratio(0.2).volume_bytes(1 << 20).open(&path)?;
+    /// # db.put("k", "v")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn garbage_ratio(mut self, ratio: f64) -> Self {
+        self.garbage_ratio = ratio;
         self
     }
 

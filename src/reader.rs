@@ -4,6 +4,7 @@ use crate::device::AlignedBuf;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::format::location::{Home, Location};
+use crate::index::View;
 use crate::sync::Arc;
 use crate::value::Value;
 use std::fmt;
@@ -25,6 +26,8 @@ const CHUNK_BYTES: u64 = 1 << 20;
 /// ```
 pub struct ValueReader {
     engine: Arc<Engine>,
+    /// Keeps the value where it is.
+    _view: View,
     key: Vec<u8>,
     location: Location,
     /// Header pages, for a large value.
@@ -37,9 +40,12 @@ pub struct ValueReader {
 }
 
 impl ValueReader {
-    pub(crate) fn new(engine: &Arc<Engine>, key: &[u8], location: Location) -> Result<Self> {
+    /// A reader over what `view` shows of `key`; `None` if it has no value.
+    pub(crate) fn open(engine: &Arc<Engine>, view: View, key: &[u8]) -> Result<Option<Self>> {
+        let Some(location) = view.get(key) else { return Ok(None) };
         let mut reader = Self {
             engine: Arc::clone(engine),
+            _view: view,
             key: key.to_vec(),
             location,
             header: None,
@@ -48,13 +54,13 @@ impl ValueReader {
             returned: 0,
         };
         match location.home() {
-            Home::Log => {
+            Home::Log | Home::Value => {
                 reader.piece = engine.fetch(key, location)?;
                 reader.fetched = reader.len();
             }
             Home::Large => reader.header = Some(engine.read_large_header(key, location)?),
         }
-        Ok(reader)
+        Ok(Some(reader))
     }
 
     /// Length of the whole value in bytes.

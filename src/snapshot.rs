@@ -108,9 +108,8 @@ impl Snapshot {
     /// # Errors
     /// As there.
     pub fn get_reader(&self, key: impl AsRef<[u8]>) -> Result<Option<ValueReader>> {
-        let key = key.as_ref();
-        let location = self.locate(key)?;
-        location.map(|location| ValueReader::new(&self.engine, key, location)).transpose()
+        self.engine.check_usable()?;
+        ValueReader::open(&self.engine, self.view.clone()?, key.as_ref())
     }
 
     /// As [`Db::contains_key`](crate::Db::contains_key).

@@ -48,12 +48,18 @@ fn check(kind: &str, bytes: u64, ballast_bytes: i64) {
     fill_up(&db, "large", 300_000, 10_000, &mut pairs);
     fill_up(&db, "small", 3000, 100_000, &mut pairs);
     assert!(db.health().is_healthy(), "full is not broken");
-    let deleted = delete_some(&db, 20, &mut pairs);
-    println!("{kind}: {} pairs when full, then {deleted} deletes", pairs.len());
-    assert_eq!(deleted, 20, "deletes work for a while");
     for durability in [Durability::Synced, Durability::Written, Durability::Buffered] {
         let outcome = db.with_durability(durability).put("more", vec![1; 900_000]);
         assert!(matches!(outcome, Err(Error::Full { .. })), "{durability:?}: {outcome:?}");
+    }
+    let deleted = delete_some(&db, 20, &mut pairs);
+    println!("{kind}: {} pairs when full, then {deleted} deletes", pairs.len());
+    assert_eq!(deleted, 20, "deletes work for a while");
+    for _ in 0..10 {
+        let pair = (b"in their place".to_vec(), noise(77, 300_000));
+        db.put(&pair.0, &pair.1).expect("space comes back at once");
+        pairs.retain(|(key, _)| *key != pair.0);
+        pairs.push(pair);
     }
     assert_holds(&db, &pairs);
     db.close().unwrap();

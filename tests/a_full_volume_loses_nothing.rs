@@ -30,10 +30,6 @@ fn fill_up(db: &Db, name: &str, len: usize, pairs: &mut Pairs) {
 
 fn check_full(db: &Db, pairs: &mut Pairs) {
     assert!(db.health().is_healthy(), "full is not broken");
-    for _ in 0..10 {
-        let (key, _) = pairs.remove(0);
-        db.delete(&key).expect("deletes work for a while");
-    }
     let mut batch = WriteBatch::new();
     batch.put("more", vec![1; 200_000]);
     batch.delete(&pairs[0].0);
@@ -41,6 +37,10 @@ fn check_full(db: &Db, pairs: &mut Pairs) {
     assert!(matches!(outcome, Err(Error::Full { .. })), "{outcome:?}");
     let outcome = db.put_reader("more", 200_000, std::io::repeat(1));
     assert!(matches!(outcome, Err(Error::Full { .. })), "{outcome:?}");
+    for _ in 0..10 {
+        let (key, _) = pairs.remove(0);
+        db.delete(&key).expect("deletes work for a while");
+    }
     assert_holds(db, pairs);
 }
 
@@ -52,6 +52,12 @@ fn check(path: &Path, options: &Options, again: &Options) {
     fill_up(&db, "small", 1000, &mut pairs);
     println!("{} pairs in {} bytes", pairs.len(), db.info().volume_bytes);
     check_full(&db, &mut pairs);
+    for _ in 0..30 {
+        let pair = (b"in their place".to_vec(), noise(77, 100_000));
+        db.put(&pair.0, &pair.1).expect("space comes back at once");
+        pairs.retain(|(key, _)| *key != pair.0);
+        pairs.push(pair);
+    }
     let image = (!path.starts_with("/dev")).then(|| crash_image(path, "image.vol"));
     db.close().unwrap();
     for path in [Some(path), image.as_deref()].into_iter().flatten() {

@@ -14,10 +14,10 @@ fn open(path: &Path) -> Db {
     options.open(path).expect("the volume opens whatever its extents held before")
 }
 
-/// Log pages until the log has left `extents` extents behind.
+/// Fills `extents` extents with log.
 fn fill_log(db: &Db, model: &mut Model, extents: u64) {
-    let before = db.metrics().log_bytes;
-    while db.metrics().log_bytes < before + extents * EXTENT_BYTES {
+    let before = db.metrics().written.log;
+    while db.metrics().written.log < before + extents * EXTENT_BYTES {
         let value = bytes(db.metrics().written.log, 3000);
         db.put("filler", &value).expect("a put");
         model.insert(shared("filler"), shared(value));

@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Preparation,
     /// Checkpoint images.
     Checkpoint,
+    /// Live records that the collector moves.
+    Collection,
     /// Footers, evidence pages and superblocks.
     Upkeep,
 }
@@ -25,7 +27,7 @@ pub(crate) enum Purpose {
 /// Bytes and operations so far.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    written: [AtomicU64; 5],
+    written: [AtomicU64; 6],
     pub(crate) writes: AtomicU64,
     pub(crate) barriers: AtomicU64,
     pub(crate) reads: AtomicU64,
@@ -50,6 +52,8 @@ pub(crate) struct Volume {
     one_barrier: Mutex<()>,
     /// A barrier failed: what a later one says proves nothing (E1p).
     barrier_failed: AtomicBool,
+    /// Pages whose existence is durable: no superblock may name more (F3c).
+    pages: AtomicU64,
     pub(crate) traffic: Traffic,
 }
 
@@ -57,6 +61,7 @@ impl Volume {
     /// `direct` says whether transfers bypass the page cache.
     pub(crate) fn new(device: Arc<dyn Device>, path: Arc<PathBuf>, direct: bool) -> Self {
         Self {
+            pages: AtomicU64::new(device.len_pages()),
             device,
             path,
             barriers_overlap: direct,
@@ -71,7 +76,7 @@ impl Volume {
     }
 
     pub(crate) fn len_pages(&self) -> u64 {
-        self.device.len_pages()
+        self.pages.load(Ordering::Acquire)
     }
 
     pub(crate) fn read(&self, page: PageNo, buf: &mut [u8]) -> Result<()> {
@@ -104,7 +109,11 @@ impl Volume {
     pub(crate) fn grow(&self, pages: u64) -> Result<()> {
         let start = PageNo(self.len_pages());
         match self.device.grow(pages) {
-            Ok(()) => self.barrier(),
+            Ok(()) => {
+                self.barrier()?;
+                self.pages.fetch_max(pages, Ordering::AcqRel);
+                Ok(())
+            }
             Err(e) if is_out_of_space(&e) => Err(Error::Full { pinned_by: None }),
             Err(e) => Err(self.error("grow", start, e)),
         }

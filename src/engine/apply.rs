@@ -5,7 +5,7 @@ use crate::format::ids::{ExtentNo, PageNo};
 use crate::format::large::LargeShape;
 use crate::format::location::{Home, Location};
 use crate::format::record::{Entries, Entry, Expected, HEAD_BYTES, Record};
-use crate::index::{Edit, Index};
+use crate::index::{Edit, Index, Replaced};
 
 /// What becomes of a key: where its value is from now on, if it has one.
 pub(super) type Fate = Option<Location>;
@@ -26,7 +26,8 @@ pub(super) fn decide(
             (Some(Location::large(pointer.page, value_len)), expected)
         }
         Record::Delete { expected, .. } => (None, expected),
-        Record::Announce { .. } => return None,
+        Record::Relocate { from, to, .. } => (Some(to), Some(Expected::At(from))),
+        Record::Announce { .. } | Record::Noop => return None,
     };
     let holds = match expected {
         None => true,
@@ -46,7 +47,7 @@ pub(super) struct Applied {
 /// Applies entries in order, all of them visible at once. `None` if an entry makes no sense.
 pub(super) fn apply(index: &Index, space: &Space, entries: &[u8]) -> Option<Applied> {
     let mut live = LiveChanges::default();
-    let applied = index.edit(|edit| {
+    index.edit(|edit| {
         let mut done = Applied::default();
         for entry in Entries::new(entries) {
             if let Entry::Record { record, page, offset } = entry? {
@@ -57,10 +58,10 @@ pub(super) fn apply(index: &Index, space: &Space, entries: &[u8]) -> Option<Appl
                 }
             }
         }
+        // Before a view can let go of what it is counted to hold.
+        space.count_live(&live);
         Some(done)
-    })?;
-    space.count_live(&live);
-    Some(applied)
+    })
 }
 
 /// Whether the record took effect.
@@ -73,25 +74,29 @@ fn apply_record(
     offset: u16,
 ) -> bool {
     let key = record.key();
-    if let Record::Announce { extent, state } = *record {
-        space.announce(extent, state);
-        return true;
+    match *record {
+        Record::Announce { extent, state } => {
+            space.announce(extent, state);
+            return true;
+        }
+        Record::Noop => return true,
+        _ => {}
     }
     let Some(fate) = decide(record, page, offset, || edit.get(key)) else { return false };
-    let before = match fate {
-        Some(location) => edit.insert(key, location),
-        None => edit.remove(key),
-    };
+    let Replaced { before, kept } = edit.replace(key, fate);
     if let Some(location) = fate {
-        live.add(log_extent(space, location), record_bytes(key.len(), location) as i64);
+        live.add(record_extent(space, location), record_bytes(key.len(), location) as i64);
         if let Some((page, run)) = large_run(record) {
             space.adopt_large(page, run);
         }
     }
     if let Some(location) = before {
-        live.add(log_extent(space, location), -(record_bytes(key.len(), location) as i64));
-        if location.home() == Home::Large {
-            space.drop_large(location.page());
+        let (extent, bytes) = (record_extent(space, location), record_bytes(key.len(), location));
+        live.add(extent, -(bytes as i64));
+        match extent {
+            None => space.drop_large(location.page(), kept),
+            Some(extent) if kept => live.hold(extent, bytes),
+            Some(_) => {}
         }
     }
     true
@@ -101,13 +106,16 @@ fn apply_record(
 pub(super) fn large_run(record: &Record<'_>) -> Option<(PageNo, LargeRun)> {
     let Record::PutLarge { key, value_len, pointer, .. } = *record else { return None };
     let pages = LargeShape { key_len: key.len(), value_len }.pages();
-    let run = LargeRun { pages, incarnation: pointer.incarnation, live: true };
+    let run = LargeRun { pages, incarnation: pointer.incarnation, live: true, held: false };
     Some((pointer.page, run))
 }
 
-/// The extent of the record at `location`, where that is one of the log.
-fn log_extent(space: &Space, location: Location) -> Option<ExtentNo> {
-    (location.home() == Home::Log).then(|| space.extent_of(location.page()))
+/// The extent of the record at `location`; `None` where that is a large value.
+fn record_extent(space: &Space, location: Location) -> Option<ExtentNo> {
+    match location.home() {
+        Home::Log | Home::Value => Some(space.extent_of(location.page())),
+        Home::Large => None,
+    }
 }
 
 /// Bytes of a record without what only its writing needed.

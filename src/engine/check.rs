@@ -98,6 +98,8 @@ impl Engine {
     /// Reads the log without its footers. It may grow meanwhile; what was durable at the start
     /// has to be there.
     fn check_log(&self, report: &mut CheckReport) -> Result<()> {
+        // What the log has left behind is not used again meanwhile.
+        let _reading = self.core.readers.enter();
         let durable = self.log.durable();
         let anchor = self.checkpointer.superblock().checkpoint.anchor;
         let mut sink = Counting::default();
@@ -135,7 +137,7 @@ impl Engine {
     /// Reads a value and throws it away, large ones piece by piece.
     fn verify(&self, key: &[u8], location: Location) -> Result<()> {
         self.check_usable()?;
-        if location.home() == Home::Log {
+        if location.home() != Home::Large {
             return self.fetch(key, location).map(drop);
         }
         let header = self.read_large_header(key, location)?;

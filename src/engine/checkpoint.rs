@@ -272,7 +272,19 @@ impl Checkpointer {
             written.map_err(|error| self.failure(error))?;
         }
         self.core.space.free_image(&std::mem::take(&mut work.previous));
+        self.keep_log();
         Ok(())
+    }
+
+    /// Keeps the log from the older anchor on, and no more (W3).
+    fn keep_log(&self) {
+        let space = &self.core.space;
+        let life = |at: Checkpoint| space.incarnation_of(space.extent_of(at.anchor.page));
+        let Superblock { checkpoint, previous, .. } = *self.superblock.lock();
+        let lives = life(checkpoint).into_iter().chain(previous.and_then(life));
+        space.keep_log_from(lives.min().unwrap_or_default());
+        self.core.keep_for_image();
+        self.core.garbage_bell.ring();
     }
 
     /// What the caller is told of `error`; one of the device's poisons the log.
@@ -408,6 +420,7 @@ impl Checkpointer {
         })?;
         // C4: no superblock of the newest generation names them any more.
         self.core.space.free_image(&work.previous);
+        self.keep_log();
         work.previous = std::mem::replace(&mut work.newest, std::mem::take(&mut image.extents));
         work.bytes = image.stream_pages * PAGE_BYTES as u64;
         work.since = image.begun;

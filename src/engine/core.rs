@@ -4,7 +4,7 @@ use super::apply::apply;
 use super::bell::Bell;
 use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
-use crate::extent::Space;
+use crate::extent::{Readers, Space, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation, StoreId};
 use crate::index::Index;
 use crate::options::FatalCallback;
@@ -22,6 +22,10 @@ pub(crate) struct Core {
     pub(crate) on_fatal: Option<FatalCallback>,
     /// Rung when a checkpoint may be due.
     pub(super) bell: Bell,
+    /// Rung when there may be garbage to collect, or space to free.
+    pub(super) garbage_bell: Bell,
+    /// Who may be reading what the index referred to.
+    pub(crate) readers: Readers,
     /// What replay had to do at open, and what has been applied since.
     replayed_bytes: AtomicU64,
     records: AtomicU64,
@@ -60,6 +64,8 @@ impl Core {
             index: Index::new(),
             on_fatal,
             bell: Bell::default(),
+            garbage_bell: Bell::default(),
+            readers: Readers::default(),
             replayed_bytes: AtomicU64::new(0),
             records: AtomicU64::new(0),
         }
@@ -69,6 +75,19 @@ impl Core {
     pub(super) fn count_replayed(&self, replayed: Backlog) {
         self.records.fetch_add(replayed.records, Ordering::Relaxed);
         self.replayed_bytes.fetch_add(replayed.log_bytes, Ordering::Relaxed);
+    }
+
+    /// About the bytes of an image of the index as it is.
+    pub(super) fn image_bytes(&self) -> u64 {
+        self.index.memory_bytes()
+    }
+
+    /// Leaves the next image its share of the free extents.
+    pub(super) fn keep_for_image(&self) {
+        let extent_bytes = bytes_of(u64::from(self.space.extent_pages()));
+        // A tenth more for what comes meanwhile, and one for where it ends and the root.
+        let extents = (self.image_bytes() * 11 / 10).div_ceil(extent_bytes) + 1;
+        self.space.keep_for_image(extents as usize);
     }
 
     /// Work that replay would have since the checkpoint that this open began with.
@@ -116,7 +135,9 @@ impl Host for Core {
     }
 
     fn rotated(&self) {
+        self.keep_for_image();
         self.bell.ring();
+        self.garbage_bell.ring();
     }
 
     fn poisoned(&self, cause: &Error) {

@@ -319,6 +319,31 @@ mod tests {
     }
 
     #[test]
+    fn a_key_moves_only_from_where_it_is() {
+        let (from, to) = (at(1, 0).unwrap(), Location::value(PageNo(9), 8, 1));
+        let relocate = Record::Relocate { key: b"k", from, to };
+        let fold = |log: &[Vec<u8>], base| sorted(log).fold(base, START);
+        assert_eq!(fold(&[batch(1, &[put(b"k", None)]), batch(2, &[relocate])], None), Some(to));
+        assert_eq!(fold(&[batch(2, &[relocate])], Some(from)), Some(to));
+        assert_eq!(fold(&[batch(2, &[relocate])], at(7, 7)), at(7, 7));
+        assert_eq!(fold(&[batch(2, &[relocate])], None), None, "it makes no key");
+        let overwritten = batch(2, &[put(b"k", None), relocate]);
+        assert_eq!(fold(&[batch(1, &[put(b"k", None)]), overwritten], None), at(2, 0));
+        let again = Record::Relocate { key: b"k", from: to, to: Location::value(PageNo(5), 0, 1) };
+        let moved = fold(&[batch(2, &[relocate, again])], Some(from));
+        assert_eq!(moved, Some(Location::value(PageNo(5), 0, 1)));
+    }
+
+    #[test]
+    fn records_of_no_key_only_count() {
+        let log = batch(1, &[Record::Noop, put(b"k", None), Record::Noop]);
+        let mut sorted = sorted(&[log]);
+        let before = Position { batch: BatchNo(1), records: 1 };
+        assert_eq!(sorted.fold(None, before), at(1, 1));
+        assert_eq!(sorted.key(), None);
+    }
+
+    #[test]
     fn entries_that_make_no_sense_are_refused() {
         let mut entries = batch(1, &[put(b"k", None)]);
         entries.truncate(entries.len() - 1);

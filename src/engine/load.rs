@@ -70,7 +70,9 @@ impl<'a> Loading<'a> {
             let RunLine { page, pages, incarnation } = RunLine::decode(line)?;
             let fits = page.0 + pages <= self.core.volume.len_pages();
             fits.then_some(())?;
-            self.core.space.adopt_large(page, LargeRun { pages, incarnation, live: true });
+            self.core
+                .space
+                .adopt_large(page, LargeRun { pages, incarnation, live: true, held: false });
         }
         rest.is_empty().then_some(())
     }
@@ -149,7 +151,7 @@ impl<'a> Loading<'a> {
 fn add_live(space: &Space, liveness: &mut Liveness, key_len: usize, location: Location) -> bool {
     let bytes = record_bytes(key_len, location);
     match location.home() {
-        Home::Log => liveness.add_record(space.extent_of(location.page()), bytes),
+        Home::Log | Home::Value => liveness.add_record(space.extent_of(location.page()), bytes),
         Home::Large => {
             liveness.add_large(location.page(), bytes);
             true
@@ -161,7 +163,7 @@ fn add_live(space: &Space, liveness: &mut Liveness, key_len: usize, location: Lo
 fn remove_live(space: &Space, liveness: &mut Liveness, key_len: usize, location: Location) -> bool {
     let bytes = record_bytes(key_len, location);
     match location.home() {
-        Home::Log => liveness.remove_record(space.extent_of(location.page()), bytes),
+        Home::Log | Home::Value => liveness.remove_record(space.extent_of(location.page()), bytes),
         Home::Large => liveness.remove_large(location.page(), bytes),
     }
 }

@@ -8,6 +8,7 @@ mod apply;
 mod bell;
 mod check;
 mod checkpoint;
+mod collector;
 mod core;
 mod creation;
 mod delta;
@@ -17,9 +18,12 @@ mod load;
 mod open;
 mod read;
 mod recovery;
+mod relocation;
+mod scan;
 mod write;
 
 use self::checkpoint::Checkpointer;
+use self::collector::Collector;
 use self::core::Core;
 use crate::device::{DeviceInfo, ForkGuard};
 use crate::error::{Error, Result};
@@ -35,6 +39,7 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering, Thread};
 use crate::value::Value;
 use crate::wal::Log;
 use std::fmt;
+use std::ops::Range;
 
 pub(crate) use checkpoint::Pace;
 #[cfg(test)]
@@ -50,6 +55,7 @@ pub(crate) struct Engine {
     device: DeviceInfo,
     report: OpenReport,
     checkpointer: Arc<Checkpointer>,
+    collector: Arc<Collector>,
     /// The superblock that was found.
     opened_with: Superblock,
     fork: ForkGuard,
@@ -76,6 +82,7 @@ impl Engine {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.check_usable()?;
         let begun = self.recorder.start();
+        let _reading = self.core.readers.enter();
         let location = self.core.index.get(key);
         self.recorder.lap(Stage::GetIndex, begun);
         let value = location.map(|location| self.fetch(key, location)).transpose();
@@ -91,22 +98,38 @@ impl Engine {
         Ok(self.core.index.get(key))
     }
 
-    /// Where the values of `keys` are, all as of one moment.
-    pub(crate) fn locate_all<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Location>>> {
-        self.check_usable()?;
-        Ok(self.core.index.get_all(keys))
-    }
-
-    /// The values of `keys` at `locations`.
-    pub(crate) fn fetch_all<K: AsRef<[u8]>>(
-        &self,
-        keys: &[K],
-        locations: &[Option<Location>],
-    ) -> Vec<Result<Option<Value>>> {
+    /// The values of `keys`, all as of one moment.
+    pub(crate) fn get_all<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Result<Option<Value>>> {
+        if let Err(error) = self.check_usable() {
+            return keys.iter().map(|_| Err(error.clone())).collect();
+        }
+        let _reading = self.core.readers.enter();
+        let locations = self.core.index.get_all(keys);
         let fetch = |(key, location): (&K, &Option<Location>)| {
             location.map(|location| self.fetch(key.as_ref(), location)).transpose()
         };
-        keys.iter().zip(locations).map(fetch).collect()
+        keys.iter().zip(&locations).map(fetch).collect()
+    }
+
+    /// Bytes `wanted` of the value of `key`.
+    pub(crate) fn get_range(&self, key: &[u8], wanted: Range<u64>) -> Result<Option<Value>> {
+        self.check_usable()?;
+        let _reading = self.core.readers.enter();
+        let location = self.core.index.get(key);
+        location.map(|location| self.fetch_range(key, location, wanted)).transpose()
+    }
+
+    /// Collects all garbage that is worth it.
+    pub(crate) fn collect_garbage(&self) -> Result<()> {
+        self.check_usable()?;
+        self.collector.run()
+    }
+
+    /// Frees or collects an extent, if that is due.
+    #[cfg(test)]
+    pub(crate) fn collector_step(&self) -> Result<bool> {
+        self.check_usable()?;
+        self.collector.step()
     }
 
     /// Runs the steps beside the commits that are due.
@@ -170,6 +193,13 @@ impl Engine {
         metrics.keys = self.len();
         metrics.live_bytes = self.core.space.live_bytes();
         metrics.index_bytes = self.core.index.memory_bytes();
+        let extent_bytes = bytes_of(u64::from(self.core.space.extent_pages()));
+        let occupancy = self.core.space.occupancy();
+        metrics.utilization = (occupancy.settled > 0)
+            .then(|| occupancy.settled_live as f64 / (occupancy.settled * extent_bytes) as f64);
+        metrics.used_bytes = occupancy.used * extent_bytes;
+        metrics.allowed_bytes = self.collector.allowed_extents() * extent_bytes;
+        metrics.held_bytes = occupancy.held * extent_bytes;
         let pins = self.core.index.pins();
         metrics.pins = pins.count as u64;
         metrics.oldest_pin_age = pins.oldest_since.map(|since| since.elapsed());
@@ -177,6 +207,7 @@ impl Engine {
         metrics.volume_bytes = bytes_of(self.core.volume.len_pages());
         metrics.max_bytes = bytes_of(self.core.space.max_pages());
         metrics.log_bytes = bytes_of(usage.log_pages);
+        metrics.value_bytes = bytes_of(usage.value_pages);
         metrics.large_bytes = bytes_of(usage.large_pages);
         metrics.image_bytes = bytes_of(usage.image_pages);
         metrics.free_bytes = bytes_of(usage.free_pages);
@@ -190,6 +221,7 @@ impl Engine {
             return Err(Error::Closed);
         }
         self.core.bell.close();
+        self.core.garbage_bell.close();
         let closed = self.log.close().and_then(|()| self.checkpointer.close());
         for thread in self.threads.lock().drain(..) {
             thread.join();

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::checkpoint::Checkpointer;
+use super::collector::Collector;
 use super::core::Core;
 use super::creation;
 use super::geometry::Geometry;
@@ -123,6 +124,9 @@ impl Engine {
             superblock.clone(),
             images,
         );
+        let checkpointer = Arc::new(checkpointer);
+        let collector = Collector::new(&core, &log, &checkpointer, options.garbage_ratio);
+        core.keep_for_image();
         let engine = Arc::new(Self {
             core,
             log,
@@ -130,7 +134,8 @@ impl Engine {
             options: options.clone(),
             device: medium.info.clone(),
             report,
-            checkpointer: Arc::new(checkpointer),
+            checkpointer,
+            collector: Arc::new(collector),
             opened_with: superblock,
             fork: ForkGuard::new(),
             closed: AtomicBool::new(false),
@@ -151,10 +156,12 @@ impl Engine {
         let flusher = Arc::clone(&self.log);
         let upkeep = Arc::clone(&self.log);
         let checkpointer = Arc::clone(&self.checkpointer);
+        let collector = Arc::clone(&self.collector);
         let started = [
             Thread::start("extentdb-flush", move || flusher.run_flusher()),
             Thread::start("extentdb-upkeep", move || upkeep.run_upkeep()),
             Thread::start("extentdb-checkpoint", move || checkpointer.run_background()),
+            Thread::start("extentdb-collect", move || collector.run_background()),
         ];
         let mut threads = self.threads.lock();
         for thread in started {

@@ -3,10 +3,11 @@
 use super::Engine;
 use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
-use crate::format::ids::{PAGE_BYTES, PageNo};
+use crate::format::ids::{PAGE_BYTES, PageNo, pages_for};
 use crate::format::large::{self, BLOCK_BYTES, LargeHeader, LargeIdentity, LargeShape};
 use crate::format::location::{Home, Location};
 use crate::format::log_page::{self, LogHeader, PageKind, pages_for_stream};
+use crate::format::value_record::{self, ValueIdentity, record_len};
 use crate::metrics::Stage;
 use crate::value::Value;
 use std::ops::Range;
@@ -24,6 +25,7 @@ impl Engine {
                 None => self.fetch_log(key, location),
             },
             Home::Large => self.fetch_large(key, location),
+            Home::Value => self.fetch_packed(key, location),
         }
     }
 
@@ -36,7 +38,7 @@ impl Engine {
     ) -> Result<Value> {
         let len = u64::from(location.value_len());
         let wanted = wanted.start.min(len)..wanted.end.min(len).max(wanted.start.min(len));
-        if location.home() == Home::Log || wanted == (0..len) {
+        if location.home() != Home::Large || wanted == (0..len) {
             let whole = self.fetch(key, location)?;
             return Ok(whole.slice(wanted.start as usize..wanted.end as usize));
         }
@@ -73,6 +75,28 @@ impl Engine {
             before = Some(header);
         }
         Ok(())
+    }
+
+    fn fetch_packed(&self, key: &[u8], location: Location) -> Result<Value> {
+        let at = location.offset() as usize;
+        let end = at + record_len(key.len(), location.value_len());
+        let mut buf = self.core.pool.take(pages_for(end as u64) as usize)?;
+        let range = self.read_verified(location.page(), key, &mut buf, |buf| {
+            let identity = self.identity_of_packed(location).ok_or("there is no such extent")?;
+            value_record::open(&buf[at..end], identity, key, location.value_len())
+                .ok_or("the packed record is damaged or not the one that was written here")
+        })?;
+        Ok(Value::from_pages(buf, at + range.start..at + range.end))
+    }
+
+    fn identity_of_packed(&self, location: Location) -> Option<ValueIdentity> {
+        let extent = self.core.space.extent_of(location.page());
+        Some(ValueIdentity {
+            store: self.core.store,
+            page: location.page(),
+            offset: location.offset(),
+            incarnation: self.core.space.incarnation_of(extent)?,
+        })
     }
 
     fn fetch_large(&self, key: &[u8], location: Location) -> Result<Value> {
@@ -178,4 +202,47 @@ const BAD_BLOCK: Fault = "a block of the large value fails its checksum";
 
 fn shape_of(key: &[u8], location: Location) -> LargeShape {
     LargeShape { key_len: key.len(), value_len: location.value_len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Purpose;
+    use crate::format::ids::ExtentNo;
+    use crate::options::Options;
+
+    #[test]
+    fn a_packed_record_is_read_as_it_is_or_corrupt() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&dir.path().join("data.vol"), &Options::new()).unwrap();
+        let space = &engine.core.space;
+        let extent = ExtentNo(5);
+        let page = PageNo(u64::from(space.extent_pages()) * u64::from(extent.0) + 3);
+        let value: Vec<u8> = (0..5000).map(|i| (i % 251) as u8).collect();
+        for (offset, len, pages) in [(0, 0, 1), (4072, 100, 2), (4088, 0, 2), (4048, 5000, 3)] {
+            let value = &value[..len];
+            let location = Location::value(page, offset, len as u32);
+            let identity = engine.identity_of_packed(location).unwrap();
+            assert_eq!(Some(identity.incarnation), space.incarnation_of(extent));
+            let mut buf = engine.core.pool.take(pages).unwrap();
+            buf.fill(0xff);
+            let at = usize::from(offset);
+            let record = &mut buf[at..at + record_len(3, len as u32)];
+            value_record::encode(identity, b"key", value, record);
+            engine.core.volume.write(Purpose::Large, page, &buf).unwrap();
+
+            assert_eq!(engine.fetch(b"key", location).unwrap(), value);
+            let middle = engine.fetch_range(b"key", location, 30..60).unwrap();
+            assert_eq!(middle, value[len.min(30)..len.min(60)]);
+            let corrupt = |key: &[u8], location| {
+                matches!(engine.fetch(key, location), Err(Error::Corrupt { .. }))
+            };
+            assert!(corrupt(b"kez", location));
+            assert!(corrupt(b"key", Location::value(page, offset, len as u32 + 1)));
+            assert!(corrupt(b"key", Location::value(page.plus(1), offset, len as u32)));
+            buf[at] ^= 1;
+            engine.core.volume.write(Purpose::Large, page, &buf).unwrap();
+            assert!(corrupt(b"key", location));
+        }
+    }
 }

@@ -94,7 +94,13 @@ fn choose(first: Copy, second: Copy) -> Result<Found> {
         (Copy::Newer(found), _) | (_, Copy::Newer(found)) => {
             Err(Error::NewerFormat { found, supported: FORMAT_VERSION })
         }
-        (Copy::Valid(first), Copy::Valid(second)) if first.creating => Ok(Found::Marked(second)),
+        (Copy::Valid(marker), Copy::Valid(second)) if marker.creating => {
+            // A marker that later superblocks have replaced is there again: their writing was lost.
+            if second.generation > marker.generation.next() {
+                return Ok(Found::Store(second, Some("the first superblock")));
+            }
+            Ok(Found::Marked(second))
+        }
         (Copy::Valid(first), Copy::Unreadable(error)) if first.creating => Err(error),
         (Copy::Valid(first), _) if first.creating => Ok(Found::Unfinished(first)),
         (Copy::Valid(first), Copy::Valid(second)) => {
@@ -136,7 +142,8 @@ impl Sink for Collecting<'_> {
         let (space, len_pages) = (&self.core.space, self.core.volume.len_pages());
         let sound = self.delta.add(entries, |record| {
             if let Record::Announce { extent, state } = *record {
-                return state.role == Role::Large && space.adopt_extent(extent, state);
+                let announced = matches!(state.role, Role::Large | Role::Value);
+                return announced && space.adopt_extent(extent, state);
             }
             let Some((page, run)) = large_run(record) else { return true };
             space.adopt_large(page, run);
@@ -296,6 +303,8 @@ fn rebuild(
     images.bytes = root.as_ref().map_or(0, Root::bytes);
     let liveness = loading?.finish(&mut log)?;
     drop(log);
+    // What an older superblock calls the previous checkpoint has been given up since.
+    let previous = previous.filter(|_| replayed.generation <= superblock.generation);
     // The log that the older checkpoint starts from is kept, to the end.
     let life = |at: Checkpoint| {
         core.space.incarnation_of(core.space.extent_of(at.anchor.page)).unwrap_or_default()

@@ -119,7 +119,9 @@ impl Engine {
         check_key(key)?;
         check_value(new.map_or(0, <[u8]>::len) as u64)?;
         loop {
-            let location = self.core.index.get(key);
+            // Until the swap is applied, no other value takes the place that it expects this one at.
+            let view = self.view()?;
+            let location = view.get(key);
             let current = location.map(|location| self.fetch(key, location)).transpose()?;
             if current.as_deref() != expected {
                 return self.settle(durability).map(|()| Err(current));
@@ -241,7 +243,9 @@ impl Engine {
     fn write_large(&self, key: &[u8], value_len: u32, source: Source<'_>) -> Result<Written> {
         self.log.check_usable()?;
         let shape = LargeShape { key_len: key.len(), value_len };
-        let allocation = self.core.space.allocate(shape.pages()).map_err(|e| self.poison(e))?;
+        let allocation = self
+            .with_room(|| self.core.space.allocate(shape.pages()))
+            .map_err(|error| self.poison(error))?;
         let writer = LargeWriter {
             volume: &self.core.volume,
             pool: &self.core.pool,
@@ -284,11 +288,28 @@ impl Engine {
     fn commit(&self, items: &[Item<'_>], durability: Durability) -> Result<bool> {
         let unit = Unit::new(items);
         self.log.check_size(&unit)?;
-        let done = self.log.commit(&unit, durability)?;
+        let done = self.with_room(|| self.log.commit(&unit, durability))?;
         let records = items.iter().filter(|(record, _)| !matches!(record, Record::Announce { .. }));
         self.recorder.count(Counter::Records, records.count() as u64);
         self.recorder.count(Counter::RecordBytes, unit.record_bytes());
         Ok(done)
+    }
+
+    /// Does `work`, which is refused and has no effect where the volume is full: has garbage
+    /// collected then, and tries again.
+    fn with_room<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+        let mut refused = None;
+        loop {
+            match work() {
+                Err(full @ Error::Full { .. }) => {
+                    let (again, since) = (refused.is_some(), self.collector.now());
+                    if !self.collector.make_room(*refused.get_or_insert(since), again)? {
+                        return Err(full);
+                    }
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Logs that extents are large ones, ahead of the values in them where they are many: the

@@ -1,7 +1,16 @@
 //! Extents: which hold what, where there is room, and the large values in them.
 
+mod adopt;
 pub(crate) mod large;
+mod liveness;
+mod readers;
+mod reclaim;
 mod runs;
 mod space;
+mod table;
 
-pub(crate) use space::{Allocation, LargeRun, LiveChanges, Liveness, Space, bytes_of};
+pub(crate) use liveness::{LiveChanges, Liveness};
+pub(crate) use readers::Readers;
+pub(crate) use reclaim::{Candidate, Occupancy, Retired};
+pub(crate) use space::{Allocation, Space, bytes_of};
+pub(crate) use table::LargeRun;

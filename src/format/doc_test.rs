@@ -20,11 +20,13 @@ use super::location::{Home, Location};
 use super::log_page::{self, HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind};
 use super::record::{
     self, ANNOUNCE_BYTES, BATCH_ENTRY_BYTES, EXPECTED_BYTES, Expected, LargePointer,
-    MAX_PREFIX_BYTES, PLACE_BYTES, POINTER_BYTES, RECORD_ALIGN, Record, encode_batch_entry,
+    MAX_PREFIX_BYTES, MOVED_BYTES, PLACE_BYTES, POINTER_BYTES, RECORD_ALIGN, Record,
+    encode_batch_entry,
 };
 use super::superblock::{
     self, Anchor, Checkpoint, FORMAT_VERSION, MAGIC, MAX_SPARES, Superblock, SuperblockFault,
 };
+use super::value_record::{self, ValueIdentity, record_len};
 use crate::db::Db;
 use crate::device::{self, BufferPool, DirectIo};
 use crate::engine::{Background, Engine, Medium};
@@ -203,6 +205,7 @@ fn the_constants_are_documented() {
         ("most prefix bytes", MAX_PREFIX_BYTES as u64),
         ("block bytes", BLOCK_BYTES as u64),
         ("most spares", MAX_SPARES as u64),
+        ("packed head bytes", value_record::HEAD_BYTES as u64),
         ("slice header bytes", image::HEADER_BYTES as u64),
         ("most listed extents", EXTENTS_PER_ROOT as u64),
         ("most packed value bytes", u64::from(Location::MAX_INLINE_BYTES)),
@@ -403,11 +406,27 @@ fn the_record_and_its_parts_are_as_documented() {
 }
 
 #[test]
+fn the_relocation_is_as_documented() {
+    let from = location();
+    let to = Location::value(PageNo(0x7172_7374), 0x0158, from.value_len());
+    let relocate = prefix_of(&Record::Relocate { key: b"key", from, to });
+    assert_eq!(relocate[record::VALUE_LEN_AT..record::HEAD_BYTES], u32s(from.value_len()));
+    let relocation = &relocate[record::HEAD_BYTES..];
+    let fields: [Field<'_>; 1] = [("location", None, to.encode().to_vec())];
+    check("Relocation", MOVED_BYTES, relocation, &fields);
+    let expectation = &relocation[MOVED_BYTES..];
+    assert_eq!(expectation.len(), EXPECTED_BYTES);
+    assert_eq!(expectation[..Location::BYTES], from.encode());
+}
+
+#[test]
 fn the_kinds_and_flags_of_records_are_as_documented() {
     let key = b"key";
     let pointer = LargePointer { barriered: false, ..POINTER };
     let put = Record::Put { key, value_len: 1, expected: None };
     let put_large = Record::PutLarge { key, value_len: 1, pointer, expected: None };
+    let to = Location::value(PageNo(1), 8, location().value_len());
+    let relocate = Record::Relocate { key, from: location(), to };
     let mut batch = Vec::new();
     encode_batch_entry(BatchNo(1), &mut batch);
     let op = |record: &Record<'_>| u64::from(prefix_of(record)[record::OP_AT]);
@@ -417,6 +436,8 @@ fn the_kinds_and_flags_of_records_are_as_documented() {
         (op(&Record::Delete { key, expected: None }), "delete"),
         (op(&Record::Announce { extent: ExtentNo(1), state: STATE }), "announce"),
         (u64::from(batch[record::OP_AT]), "batch"),
+        (op(&relocate), "relocate"),
+        (op(&Record::Noop), "noop"),
     ];
     assert_eq!(values("Record kinds"), kinds);
 
@@ -426,6 +447,7 @@ fn the_kinds_and_flags_of_records_are_as_documented() {
     let documented = [(flags(&conditional), "conditional"), (flags(&barriered), "barriered")];
     assert_eq!(values("Record flags"), documented);
     assert_eq!((flags(&put), flags(&put_large)), (0, 0));
+    assert_eq!((flags(&relocate), flags(&Record::Noop)), (flags(&conditional), 0));
 }
 
 #[test]
@@ -437,7 +459,9 @@ fn the_location_is_as_documented() {
         ("home", None, u8s(Home::Log as u8)),
     ];
     check("Location", Location::BYTES, &location().encode(), &fields);
-    assert_eq!(values("Homes"), [(Home::Log as u64, "log"), (Home::Large as u64, "large")]);
+    let homes =
+        [(Home::Log as u64, "log"), (Home::Large as u64, "large"), (Home::Value as u64, "value")];
+    assert_eq!(values("Homes"), homes);
 }
 
 #[test]
@@ -507,6 +531,41 @@ fn the_large_header_is_as_documented() {
     assert_eq!(blocks.len(), (value_len as usize).div_ceil(65_536));
     assert_eq!(pages[checksums_at..checksums_at + checksums.len()], checksums);
     assert!(pages[checksums_at + checksums.len()..].iter().all(|&byte| byte == 0));
+}
+
+#[test]
+fn the_packed_record_is_as_documented() {
+    let key = &[b'k'; 0x0203];
+    let value = &[b'v'; 0x0001_0204];
+    let identity = ValueIdentity {
+        store: STORE,
+        page: PageNo(0x5152_5354),
+        offset: 0x0158,
+        incarnation: INCARNATION,
+    };
+    let mut record = vec![0xff; record_len(key.len(), value.len() as u32)];
+    value_record::encode(identity, key, value, &mut record);
+    let end = 24 + key.len() + value.len();
+    let covered = [&identity.seed()[..], &record[4..end]].concat();
+    use value_record as at;
+    let fields: [Field<'_>; 6] = [
+        ("checksum", Some(at::CHECKSUM_AT), u32s(crc32c::crc32c(&covered))),
+        ("key length", Some(at::KEY_LEN_AT), u16s(0x0203)),
+        ("flags", Some(at::FLAGS_AT), u16s(0)),
+        ("value length", Some(at::VALUE_LEN_AT), u32s(0x0001_0204)),
+        ("epoch", Some(at::EPOCH_AT), u32s(INCARNATION.epoch.0)),
+        ("serial", Some(at::SERIAL_AT), u64s(INCARNATION.serial)),
+    ];
+    check("Packed head", at::HEAD_BYTES, &record, &fields);
+    assert_eq!(record[24..end], [&key[..], value].concat());
+    assert_eq!(record[end..], vec![0; end.next_multiple_of(8) - end]);
+
+    let fields: [Field<'_>; 3] = [
+        ("store", None, u64s(STORE.0)),
+        ("page", None, u32s(0x5152_5354)),
+        ("offset", None, u32s(0x0158)),
+    ];
+    check("Packed seed", at::SEED_BYTES, &identity.seed(), &fields);
 }
 
 #[test]
@@ -622,10 +681,12 @@ fn the_run_line_is_as_documented() {
 
 #[test]
 fn the_packed_location_is_as_documented() {
-    let (offset, value_len) = (0x0152, 0x0162_6364);
-    let log = Location::log(PageNo(0x5152_5354), offset, value_len);
-    let large = Location::large(PageNo(0x5152_5354), 0xf1f2_f3f4);
-    for (name, home, location) in [("log", Home::Log, log), ("large", Home::Large, large)] {
+    let (page, value_len) = (PageNo(0x5152_5354), 0x0162_6364);
+    for (name, home, location) in [
+        ("log", Home::Log, Location::log(page, 0x0152, value_len)),
+        ("large", Home::Large, Location::large(page, 0xf1f2_f3f4)),
+        ("value", Home::Value, Location::value(page, 0x0158, value_len)),
+    ] {
         let (mut what, mut end) = (0, 0);
         for row in rows("Packed location", "| home | from bit | bits |") {
             let (from, bits): (u32, u32) = (row[1].parse().unwrap(), row[2].parse().unwrap());
@@ -759,7 +820,7 @@ fn what_is_reserved_is_refused() {
         assert!(record::decode_record(&stream, 0).is_none(), "flag {flag}");
     }
     let mut encoded = location().encode();
-    encoded[10] = 3;
+    encoded[10] = 4;
     assert_eq!(Location::decode(&encoded), None);
 }
 
@@ -824,7 +885,7 @@ fn the_example_volume_is_as_documented() {
     check_dump("genesis", page(16), 80);
     check_dump("put", page(18), 112);
     check_dump("evidence", page(19), 80);
-    assert_eq!(volume.len(), 128 * PAGE_BYTES);
+    assert_eq!(volume.len(), 192 * PAGE_BYTES);
     let second = Superblock::decode(page(15)).unwrap();
     assert_eq!(second.generation, Generation(3));
     assert_eq!(log_page::checksum(page(16)), second.checkpoint.anchor.chain);
@@ -873,6 +934,27 @@ fn the_example_of_a_large_value_is_as_documented() {
     stream.extend_from_slice(b"photo");
     stream.resize(record.log_len(), 0);
     check_dump("large-record", &stream, stream.len());
+}
+
+#[test]
+fn the_example_of_a_packed_record_is_as_documented() {
+    let identity = ValueIdentity {
+        store: StoreId(0x0123_4567_89ab_cdef),
+        page: PageNo(64),
+        offset: 4072,
+        incarnation: Incarnation { epoch: Epoch(2), serial: 3 },
+    };
+    let mut packed = vec![0xff; record_len(6, 3)];
+    value_record::encode(identity, b"user:1", b"Ada", &mut packed);
+    check_dump("packed-record", &packed, packed.len());
+
+    let from = Location::log(PageNo(18), 8, 3);
+    let to = Location::value(identity.page, identity.offset, 3);
+    let record = Record::Relocate { key: b"user:1", from, to };
+    let mut stream = prefix_of(&record);
+    stream.extend_from_slice(b"user:1");
+    stream.resize(record.log_len(), 0);
+    check_dump("relocate-record", &stream, stream.len());
 }
 
 /// Opens the volume without threads, so that what is written depends on nothing else.

@@ -1,6 +1,6 @@
 //! Where the current value of a key is.
 
-use super::ids::PageNo;
+use super::ids::{PAGE_BYTES, PageNo};
 
 /// Which kind of pages hold a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -10,6 +10,8 @@ pub(crate) enum Home {
     Log = 1,
     /// A run of pages of its own in a large extent.
     Large = 2,
+    /// A packed record in a value extent, its value beside its key.
+    Value = 3,
 }
 
 /// Bits of a packed location that name its home.
@@ -17,6 +19,9 @@ const HOME_BITS: u32 = 2;
 
 /// Bits of a packed location that hold an offset into a page.
 const OFFSET_BITS: u32 = 12;
+
+/// Packed records start at multiples of this in their pages.
+const PACKED_ALIGN: u16 = 8;
 
 /// Where a value is: which pages to read, and its exact length. Unique to one put for as long
 /// as anything refers to it (G3), so equal locations mean the same version.
@@ -51,13 +56,25 @@ impl Location {
         Self { page: page_bits(page), value_len, offset: 0, home: Home::Large }
     }
 
+    /// A packed record that starts `offset` bytes into page `page` of a value extent.
+    ///
+    /// # Panics
+    ///
+    /// If no packed record starts at `offset`.
+    #[must_use]
+    pub(crate) fn value(page: PageNo, offset: u16, value_len: u32) -> Self {
+        assert!(is_packed_offset(offset), "a packed record starts at a multiple of 8 in its page");
+        Self { page: page_bits(page), value_len, offset, home: Home::Value }
+    }
+
     /// The first page to read.
     #[must_use]
     pub(crate) const fn page(self) -> PageNo {
         PageNo(self.page as u64)
     }
 
-    /// Bytes into the payload of the first page; 0 for large values.
+    /// Bytes into the payload of the first page, which for packed records is the page; 0 for
+    /// large values.
     #[must_use]
     pub(crate) const fn offset(self) -> u16 {
         self.offset
@@ -94,7 +111,7 @@ impl Location {
     #[must_use]
     pub(crate) fn pack(self) -> [u8; Self::PACKED_BYTES] {
         let what = match self.home {
-            Home::Log => {
+            Home::Log | Home::Value => {
                 assert!(self.value_len <= Self::MAX_INLINE_BYTES, "an inline value");
                 assert!(self.offset < 1 << OFFSET_BITS, "an offset within a page");
                 u64::from(self.value_len) << OFFSET_BITS | u64::from(self.offset)
@@ -115,16 +132,17 @@ impl Location {
         let page = u32::from_le_bytes([p0, p1, p2, p3]);
         let bits = u64::from_le_bytes([b0, b1, b2, b3, b4, 0, 0, 0]);
         let what = bits >> HOME_BITS;
+        let inline = |home| {
+            let offset = (what & ((1 << OFFSET_BITS) - 1)) as u16;
+            Self { page, value_len: (what >> OFFSET_BITS) as u32, offset, home }
+        };
         match bits & ((1 << HOME_BITS) - 1) {
-            1 => {
-                let offset = (what & ((1 << OFFSET_BITS) - 1)) as u16;
-                let value_len = (what >> OFFSET_BITS) as u32;
-                Some(Self { page, value_len, offset, home: Home::Log })
-            }
+            1 => Some(inline(Home::Log)),
             2 => {
                 let value_len = u32::try_from(what).ok()?;
                 Some(Self { page, value_len, offset: 0, home: Home::Large })
             }
+            3 => Some(inline(Home::Value)).filter(|location| location.is_sound()),
             _ => None,
         }
     }
@@ -135,6 +153,7 @@ impl Location {
         let home = match bytes[10] {
             1 => Home::Log,
             2 => Home::Large,
+            3 => Home::Value,
             _ => return None,
         };
         let location = Self {
@@ -143,7 +162,13 @@ impl Location {
             offset: u16::from_le_bytes([bytes[8], bytes[9]]),
             home,
         };
-        (location.encode() == *bytes).then_some(location)
+        (location.encode() == *bytes && location.is_sound()).then_some(location)
+    }
+
+    /// Whether a packed record can be there, if it is one.
+    fn is_sound(self) -> bool {
+        self.home != Home::Value
+            || is_packed_offset(self.offset) && self.value_len <= Self::MAX_INLINE_BYTES
     }
 }
 
@@ -151,6 +176,10 @@ impl std::fmt::Debug for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}@{}+{} len {}", self.home, self.page, self.offset, self.value_len)
     }
+}
+
+fn is_packed_offset(offset: u16) -> bool {
+    usize::from(offset) < PAGE_BYTES && offset.is_multiple_of(PACKED_ALIGN)
 }
 
 fn page_bits(page: PageNo) -> u32 {
@@ -170,23 +199,32 @@ mod tests {
         });
         let large =
             pages.iter().flat_map(|&page| [0, 1, u32::MAX].map(|len| Location::large(page, len)));
-        log.chain(large).collect()
+        let value = pages.iter().flat_map(|&page| {
+            [0, 8, 4088].into_iter().flat_map(move |offset| {
+                [0, 1, Location::MAX_INLINE_BYTES].map(|len| Location::value(page, offset, len))
+            })
+        });
+        log.chain(large).chain(value).collect()
     }
 
     #[test]
-    fn a_packed_location_reads_as_what_it_was() {
+    fn a_location_reads_as_what_it_was() {
         for location in extremes() {
             assert_eq!(Location::unpack(&location.pack()), Some(location));
+            assert_eq!(Location::decode(&location.encode()), Some(location));
         }
     }
 
     #[test]
     fn other_homes_and_stray_bits_are_no_location() {
         for location in extremes() {
-            for home in [0, 3] {
-                let mut packed = location.pack();
-                packed[4] = packed[4] & !3 | home;
-                assert_eq!(Location::unpack(&packed), None);
+            let mut packed = location.pack();
+            packed[4] &= !3;
+            assert_eq!(Location::unpack(&packed), None);
+            for home in [0, 4, 255] {
+                let mut encoded = location.encode();
+                encoded[10] = home;
+                assert_eq!(Location::decode(&encoded), None);
             }
         }
         for bit in 2..8 {
@@ -195,6 +233,24 @@ mod tests {
             assert_eq!(Location::unpack(&packed), None);
         }
         assert_eq!(Location::unpack(&[0; 9]), None);
+    }
+
+    #[test]
+    fn no_packed_record_is_where_none_can_start() {
+        let value = Location::value(PageNo(7), 8, 9);
+        for bit in 2..5 {
+            let mut packed = value.pack();
+            packed[4] |= 1 << bit;
+            assert_eq!(Location::unpack(&packed), None);
+        }
+        for offset in [1_u16, 9, 4095, 4096, u16::MAX] {
+            let mut encoded = value.encode();
+            encoded[8..10].copy_from_slice(&offset.to_le_bytes());
+            assert_eq!(Location::decode(&encoded), None);
+        }
+        let mut encoded = value.encode();
+        encoded[4..8].copy_from_slice(&(Location::MAX_INLINE_BYTES + 1).to_le_bytes());
+        assert_eq!(Location::decode(&encoded), None);
     }
 
     #[test]

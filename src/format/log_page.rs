@@ -131,9 +131,10 @@ pub(crate) fn open(page: &[u8], store: StoreId, at: PageNo) -> Option<LogHeader>
     sound.then_some(header)
 }
 
-/// Whether a page claims to be the log page `at` of `store`, valid or not.
+/// Whether a page claims to be the log page `at` of `store`, valid or not. One of the two will
+/// do, as the other may be what was damaged.
 pub(crate) fn is_claimed(page: &[u8], store: StoreId, at: PageNo) -> bool {
-    get_u64(page, STORE_AT) == store.0 && get_u64(page, PAGE_AT) == at.0
+    get_u64(page, STORE_AT) == store.0 || get_u64(page, PAGE_AT) == at.0
 }
 
 /// The checksum that a sealed page carries.

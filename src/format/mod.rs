@@ -15,3 +15,4 @@ pub(crate) mod record;
 pub(crate) mod superblock;
 #[cfg(test)]
 mod torn_test;
+pub(crate) mod value_record;

@@ -2,14 +2,16 @@
 //! footers, which hold all that replay needs but the value.
 //!
 //! ```text
-//! record = head, [large pointer], [expectation], key, value, padding to 8 bytes
-//! entry  = head, [large pointer], [expectation], page u32, offset u32, key
+//! record = head, [extension], [expectation], key, value, padding to 8 bytes
+//! entry  = head, [extension], [expectation], page u32, offset u32, key
 //! ```
+//!
+//! The extension is a large pointer, an announcement, or where a value has been moved.
 
 use super::bytes::{get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};
 use super::extent_state::ExtentState;
 use super::ids::{BatchNo, Epoch, ExtentNo, Incarnation, PageNo};
-use super::location::Location;
+use super::location::{Home, Location};
 
 /// Bytes of the fixed head.
 pub(crate) const HEAD_BYTES: usize = 8;
@@ -19,6 +21,8 @@ pub(crate) const POINTER_BYTES: usize = 24;
 pub(crate) const EXPECTED_BYTES: usize = 16;
 /// Bytes of an announcement's body.
 pub(crate) const ANNOUNCE_BYTES: usize = 24;
+/// Bytes that say where a value has been moved.
+pub(crate) const MOVED_BYTES: usize = 16;
 /// Most bytes before a record's key.
 pub(crate) const MAX_PREFIX_BYTES: usize = HEAD_BYTES + POINTER_BYTES + EXPECTED_BYTES;
 /// Bytes of an entry's place.
@@ -37,6 +41,8 @@ const OP_DELETE: u8 = 3;
 const OP_ANNOUNCE: u8 = 4;
 /// Only in footers: the entries after it are of this batch.
 const OP_BATCH: u8 = 5;
+const OP_RELOCATE: u8 = 6;
+const OP_NOOP: u8 = 7;
 
 const FLAG_CONDITIONAL: u8 = 1;
 const FLAG_BARRIERED: u8 = 2;
@@ -73,16 +79,22 @@ pub(crate) enum Record<'a> {
     Delete { key: &'a [u8], expected: Option<Expected> },
     /// An extent takes a role; before any record refers to it (G4).
     Announce { extent: ExtentNo, state: ExtentState },
+    /// The key's value is at `to` from now on, if it is still at `from`: the collector has copied
+    /// it. Never makes a key, nor changes a value.
+    Relocate { key: &'a [u8], from: Location, to: Location },
+    /// Nothing: lets a batch be written whose pages prove those before it.
+    Noop,
 }
 
 impl<'a> Record<'a> {
-    /// Its key; empty for announcements.
+    /// Its key; empty for records that are of none.
     pub(crate) fn key(&self) -> &'a [u8] {
         match *self {
-            Record::Put { key, .. } | Record::PutLarge { key, .. } | Record::Delete { key, .. } => {
-                key
-            }
-            Record::Announce { .. } => &[],
+            Record::Put { key, .. }
+            | Record::PutLarge { key, .. }
+            | Record::Delete { key, .. }
+            | Record::Relocate { key, .. } => key,
+            Record::Announce { .. } | Record::Noop => &[],
         }
     }
 
@@ -91,7 +103,8 @@ impl<'a> Record<'a> {
             Record::Put { expected, .. }
             | Record::PutLarge { expected, .. }
             | Record::Delete { expected, .. } => expected,
-            Record::Announce { .. } => None,
+            Record::Relocate { from, .. } => Some(Expected::At(from)),
+            Record::Announce { .. } | Record::Noop => None,
         }
     }
 
@@ -105,7 +118,8 @@ impl<'a> Record<'a> {
         let extension = match self {
             Record::PutLarge { .. } => POINTER_BYTES,
             Record::Announce { .. } => ANNOUNCE_BYTES,
-            Record::Put { .. } | Record::Delete { .. } => 0,
+            Record::Relocate { .. } => MOVED_BYTES,
+            Record::Put { .. } | Record::Delete { .. } | Record::Noop => 0,
         };
         HEAD_BYTES + extension + if self.is_conditional() { EXPECTED_BYTES } else { 0 }
     }
@@ -136,6 +150,8 @@ impl<'a> Record<'a> {
             Record::PutLarge { value_len, .. } => (OP_PUT_LARGE, value_len),
             Record::Delete { .. } => (OP_DELETE, 0),
             Record::Announce { .. } => (OP_ANNOUNCE, 0),
+            Record::Relocate { to, .. } => (OP_RELOCATE, to.value_len()),
+            Record::Noop => (OP_NOOP, 0),
         };
         out[OP_AT] = op;
         put_u16(out, KEY_LEN_AT, self.key().len() as u16);
@@ -153,6 +169,10 @@ impl<'a> Record<'a> {
             put_u32(out, at, extent.0);
             out[at + 8..at + 8 + ExtentState::BYTES].copy_from_slice(&state.encode());
             at += ANNOUNCE_BYTES;
+        }
+        if let Record::Relocate { to, .. } = self {
+            out[at..at + Location::BYTES].copy_from_slice(&to.encode());
+            at += MOVED_BYTES;
         }
         if let Some(expected) = self.expected() {
             out[FLAGS_AT] |= FLAG_CONDITIONAL;
@@ -182,6 +202,7 @@ struct Prefix {
     value_len: u32,
     pointer: Option<LargePointer>,
     announced: Option<(ExtentNo, ExtentState)>,
+    moved: Option<Location>,
     expected: Option<Expected>,
     len: usize,
 }
@@ -200,6 +221,7 @@ impl Prefix {
             value_len: get_u32(head, VALUE_LEN_AT),
             pointer: None,
             announced: None,
+            moved: None,
             expected: None,
             len: HEAD_BYTES,
         };
@@ -210,7 +232,10 @@ impl Prefix {
             OP_ANNOUNCE => {
                 prefix.announced = Some(decode_announced(prefix.extend(bytes, ANNOUNCE_BYTES)?)?);
             }
-            OP_PUT | OP_DELETE => {}
+            OP_RELOCATE => {
+                prefix.moved = Some(decode_moved(prefix.extend(bytes, MOVED_BYTES)?)?);
+            }
+            OP_PUT | OP_DELETE | OP_NOOP => {}
             _ => return None,
         }
         if flags & FLAG_CONDITIONAL != 0 {
@@ -241,8 +266,18 @@ impl Prefix {
                 let (extent, state) = self.announced?;
                 Some(Record::Announce { extent, state })
             }
+            OP_RELOCATE if keyed => self.relocating(key),
+            OP_NOOP if !keyed && value_len == 0 && expected.is_none() => Some(Record::Noop),
             _ => None,
         }
+    }
+
+    fn relocating<'a>(&self, key: &'a [u8]) -> Option<Record<'a>> {
+        let (to, Some(Expected::At(from))) = (self.moved?, self.expected) else { return None };
+        let sound = to.home() == Home::Value
+            && to != from
+            && [from.value_len(), to.value_len()] == [self.value_len; 2];
+        sound.then_some(Record::Relocate { key, from, to })
     }
 }
 
@@ -258,6 +293,10 @@ fn decode_pointer(bytes: &[u8], flags: u8) -> LargePointer {
 fn decode_announced(bytes: &[u8]) -> Option<(ExtentNo, ExtentState)> {
     let state = bytes[8..8 + ExtentState::BYTES].try_into().ok()?;
     Some((ExtentNo(get_u32(bytes, 0)), ExtentState::decode(state)?))
+}
+
+fn decode_moved(bytes: &[u8]) -> Option<Location> {
+    Location::decode(bytes[..Location::BYTES].try_into().ok()?)
 }
 
 fn decode_expected(bytes: &[u8]) -> Option<Expected> {
@@ -380,7 +419,15 @@ mod tests {
             Record::Delete { key: b"gone", expected: None },
             Record::Delete { key: b"gone?", expected: Some(at) },
             Record::Announce { extent: ExtentNo(77), state },
+            relocation(b"moved"),
+            Record::Noop,
         ]
+    }
+
+    fn relocation(key: &[u8]) -> Record<'_> {
+        let from = Location::log(PageNo(5), 81, Location::MAX_INLINE_BYTES);
+        let to = Location::value(PageNo(0xffff_ffff), 4088, Location::MAX_INLINE_BYTES);
+        Record::Relocate { key, from, to }
     }
 
     fn stream_of(records: &[Record<'_>]) -> Vec<u8> {
@@ -428,14 +475,62 @@ mod tests {
 
     #[test]
     fn cut_streams_and_entries_are_refused() {
-        let stream = stream_of(&samples()[2..3]);
-        for len in 0..stream.len() {
-            assert_eq!(decode_record(&stream[..len], 0), None);
+        for record in [samples()[2], relocation(b"moved"), Record::Noop] {
+            let stream = stream_of(&[record]);
+            for len in 0..stream.len() {
+                assert_eq!(decode_record(&stream[..len], 0), None);
+            }
+            let mut bytes = Vec::new();
+            record.encode_entry(PageNo(3), 8, &mut bytes);
+            for len in 1..bytes.len() {
+                assert_eq!(Entries::new(&bytes[..len]).collect::<Vec<_>>(), vec![None]);
+            }
         }
-        let mut bytes = Vec::new();
-        samples()[2].encode_entry(PageNo(3), 8, &mut bytes);
-        for len in 1..bytes.len() {
-            assert_eq!(Entries::new(&bytes[..len]).collect::<Vec<_>>(), vec![None]);
+    }
+
+    #[test]
+    fn relocations_that_make_no_sense_are_refused() {
+        let record = |from, to| stream_of(&[Record::Relocate { key: b"k", from, to }]);
+        let log = |len| Location::log(PageNo(5), 80, len);
+        let value = |offset, len| Location::value(PageNo(9), offset, len);
+        for sound in [record(log(7), value(8, 7)), record(value(0, 7), value(8, 7))] {
+            assert!(decode_record(&sound, 0).is_some());
+        }
+        for senseless in [
+            record(value(8, 7), value(8, 7)),
+            record(log(6), value(8, 7)),
+            record(value(8, 7), log(7)),
+            record(value(8, 7), Location::large(PageNo(9), 7)),
+            stream_of(&[relocation(b"")]),
+        ] {
+            assert_eq!(decode_record(&senseless, 0), None);
+        }
+
+        let from_at = HEAD_BYTES + MOVED_BYTES;
+        let mut other_length = record(log(7), value(8, 7));
+        other_length[VALUE_LEN_AT] ^= 1;
+        assert_eq!(decode_record(&other_length, 0), None);
+        let mut absent = record(log(7), value(8, 7));
+        absent[from_at..from_at + EXPECTED_BYTES].fill(0);
+        assert_eq!(decode_record(&absent, 0), None);
+        let mut unconditional = record(log(7), value(8, 7));
+        unconditional.drain(from_at..from_at + EXPECTED_BYTES);
+        unconditional[FLAGS_AT] = 0;
+        assert_eq!(decode_record(&unconditional, 0), None);
+        let mut nowhere = record(log(7), value(8, 7));
+        nowhere[HEAD_BYTES..from_at].fill(0);
+        assert_eq!(decode_record(&nowhere, 0), None);
+    }
+
+    #[test]
+    fn a_noop_is_of_no_key_and_no_value() {
+        let noop = stream_of(&[Record::Noop]);
+        assert_eq!(noop.len(), HEAD_BYTES);
+        for (at, len) in [(FLAGS_AT, 32), (KEY_LEN_AT, 16), (VALUE_LEN_AT, 16)] {
+            let mut senseless = noop.clone();
+            senseless[at] = 1;
+            senseless.resize(len, 0);
+            assert_eq!(decode_record(&senseless, 0), None);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Index;
 use super::arena::NodeId;
 use super::block::{Block, Payload};
-use super::pin::Pin;
+use super::pin::{Pin, Released};
 use super::state::located;
 use super::tree::Tree;
 use super::validate::validate;
@@ -16,6 +16,16 @@ impl Index {
         state.tree.each(&mut |_, payload| assert!(located(payload).is_some(), "a location"));
         state.pins.iter().for_each(Pin::check);
         assert!(state.pins.iter().is_sorted_by(|older, newer| older.id < newer.id));
+    }
+
+    /// What the overlays of all pins hold.
+    pub(super) fn kept(&self) -> Vec<Released> {
+        let state = self.shared.state.read();
+        let mut kept = Vec::new();
+        for pin in &state.pins {
+            pin.overlay.each_leaf(&mut |leaf| kept.extend(Released::all_of(leaf)));
+        }
+        kept
     }
 
     /// Leaves, and the bytes of their blocks.
@@ -102,20 +112,6 @@ impl Tree {
         self.each_leaf(&mut |leaf| {
             (0..leaf.len()).for_each(|at| visit(&leaf.key(at), leaf.payload(at)));
         });
-    }
-
-    pub(super) fn each_leaf(&self, visit: &mut impl FnMut(&Block<'_>)) {
-        if let Some(root) = self.root {
-            self.each_leaf_below(root, visit);
-        }
-    }
-
-    fn each_leaf_below(&self, node: NodeId, visit: &mut impl FnMut(&Block<'_>)) {
-        let block = self.block(node);
-        if block.level() == 0 {
-            return visit(&block);
-        }
-        (0..=block.len()).for_each(|rank| self.each_leaf_below(block.child(rank), visit));
     }
 }
 

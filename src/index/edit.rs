@@ -3,6 +3,17 @@
 use super::state::State;
 use crate::format::location::Location;
 
+/// What a key had, and what becomes of that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Replaced {
+    /// Where the value was.
+    pub(crate) before: Option<Location>,
+    /// Whether it is kept for views, from now on until
+    /// [`take_released`](super::Index::take_released) returns it. True if a view shows it, and
+    /// maybe if none does while another thread drops a view. If false, nothing refers to it.
+    pub(crate) kept: bool,
+}
+
 /// Exclusive access to the index, for the time of one edit.
 pub(crate) struct Edit<'a> {
     state: &'a mut State,
@@ -24,17 +35,26 @@ impl<'a> Edit<'a> {
         self.state.tree.len
     }
 
+    /// Sets where the value of `key` is, or forgets the key.
+    ///
+    /// # Panics
+    ///
+    /// If `key` is set and longer than [`MAX_KEY_BYTES`](super::MAX_KEY_BYTES).
+    pub(crate) fn replace(&mut self, key: &[u8], location: Option<Location>) -> Replaced {
+        self.state.replace(key, location)
+    }
+
     /// Sets where the value of `key` is; returns where it was.
     ///
     /// # Panics
     ///
     /// If `key` is longer than [`MAX_KEY_BYTES`](super::MAX_KEY_BYTES).
     pub(crate) fn insert(&mut self, key: &[u8], location: Location) -> Option<Location> {
-        self.state.insert(key, location)
+        self.replace(key, Some(location)).before
     }
 
     /// Forgets `key`; returns where its value was.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Location> {
-        self.state.remove(key)
+        self.replace(key, None).before
     }
 }

@@ -72,7 +72,7 @@ impl Loader {
         let few_pending = !self.pending.is_empty() && self.pending_bytes < LEAST_BYTES;
         if few_pending || !is_worth_a_node(leaf) {
             (0..block.len()).for_each(|at| self.add(&block.key(at), block.payload(at)));
-            if few_pending {
+            if few_pending && self.pending_bytes >= LEAST_BYTES {
                 self.place_pending();
             }
         } else {

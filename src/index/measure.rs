@@ -239,5 +239,6 @@ fn memory_of_a_view_over_overwrites() {
         index.pins().overlay_bytes as f64 / f64::from(1 << 20),
     );
     drop(view);
+    drop(index.take_released());
     println!("after it: {:.1} MiB resident", (resident() - before) / f64::from(1 << 20));
 }

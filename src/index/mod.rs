@@ -41,11 +41,12 @@ mod measure;
 mod tests;
 
 pub(crate) use edit::Edit;
+pub(crate) use edit::Replaced;
 #[cfg(test)]
 pub(crate) use loader::Disorder;
 pub(crate) use loader::Loader;
 pub(crate) use page::Found;
-pub(crate) use pin::PinStats;
+pub(crate) use pin::{PinStats, Released};
 pub(crate) use range::Range;
 #[cfg(test)]
 pub(crate) use slice::CompactLeaf;
@@ -109,8 +110,25 @@ impl Index {
         change(&mut Edit::new(&mut self.shared.state.write()))
     }
 
+    /// What was [`kept`](Replaced::kept) for views and no longer is since the last call, each
+    /// location once; never what a view shows. Once the drop of a view has returned, all that no
+    /// other view shows has been released; with other threads dropping views at the same time,
+    /// once all of them have returned.
+    pub(crate) fn take_released(&self) -> Vec<Released> {
+        if self.has_released() {
+            std::mem::take(&mut self.shared.state.write().released)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Whether [`take_released`](Self::take_released) has something to return.
+    pub(crate) fn has_released(&self) -> bool {
+        !self.shared.state.read().released.is_empty()
+    }
+
     /// Appends compact leaves to `out`: those from key `from` on until `max_bytes` are reached,
-    /// one at least.
+    /// one at least. If that is longer, as much of it as is not, one entry at least.
     pub(crate) fn copy_slice(&self, from: &[u8], max_bytes: usize, out: &mut Vec<u8>) -> Slice {
         self.shared.state.read().copy_slice(from, max_bytes, out)
     }

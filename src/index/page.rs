@@ -2,6 +2,7 @@
 
 use super::block::{Block, Layout, Payload};
 use super::draft::Draft;
+use super::shared::Handle;
 use crate::format::location::Location;
 use crate::sync::Arc;
 use std::ops::Range;
@@ -18,6 +19,8 @@ pub(super) struct Page {
     /// The payloads, the last entry's first, each at the start of so many bytes.
     records: Vec<u8>,
     record_bytes: usize,
+    /// Keeps the values where the locations say.
+    pin: Option<Arc<Handle>>,
 }
 
 /// Copying this many bytes, whatever is needed, takes no call.
@@ -26,6 +29,11 @@ const PIECE_BYTES: usize = 16;
 impl Page {
     pub(super) fn len(&self) -> usize {
         self.count
+    }
+
+    /// The page shows what `pin` does, as any it showed before.
+    pub(super) fn keep(&mut self, pin: &Arc<Handle>) {
+        self.pin.get_or_insert_with(|| Arc::clone(pin));
     }
 
     pub(super) fn clear(&mut self) {

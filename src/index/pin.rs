@@ -7,14 +7,20 @@
 //! goes, and one that starts at the older pin or before asks both, the older first. This holds of
 //! every step by itself, so neighbours may go at the same time, edits may add to the newest
 //! overlay, and new pins may come.
+//!
+//! A location is in one overlay at most: that of the pin that was the newest when it ceased to be
+//! current, then wherever its entry moves. Where the entry goes, the location is released: when it
+//! loses to an earlier one, and when its pin goes and no older one is left.
 
-use super::block::Payload;
+use super::block::{Block, Payload};
 use super::draft::Draft;
 use super::seek::Seek;
 use super::shared::Handle;
 use super::state::{State, located};
 use super::tree::Tree;
+use crate::format::location::Location;
 use crate::sync::{Instant, Weak};
+use std::collections::VecDeque;
 
 /// Entries that move under one hold of the lock, at most.
 const STEP_ENTRIES: usize = 256;
@@ -31,6 +37,26 @@ pub(super) struct Pin {
     pub(super) held_bytes: u64,
 }
 
+/// A value that was kept for views, and that nothing refers to any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Released {
+    /// Length of its key.
+    pub(crate) key_len: usize,
+    /// Where it is.
+    pub(crate) location: Location,
+}
+
+impl Released {
+    fn of(key_len: usize, payload: &Payload) -> Option<Self> {
+        located(payload).map(|location| Self { key_len, location })
+    }
+
+    /// Everything that a leaf of an overlay keeps.
+    pub(super) fn all_of(leaf: &Block<'_>) -> impl Iterator<Item = Self> {
+        (0..leaf.len()).filter_map(|at| Self::of(leaf.key_bytes(at), leaf.payload(at)))
+    }
+}
+
 /// What is known of all pins.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PinStats {
@@ -45,19 +71,42 @@ pub(crate) struct PinStats {
 }
 
 impl Pin {
-    /// Keeps what `key` was, unless an earlier state of it is kept.
-    pub(super) fn keep(&mut self, key: &[u8], payload: &Payload) {
-        if self.overlay.insert_new(key, payload) {
+    /// Keeps what `key` was, unless an earlier state of it is kept; whether it did.
+    pub(super) fn keep(&mut self, key: &[u8], payload: &Payload) -> bool {
+        let first = self.overlay.insert_new(key, payload);
+        if first {
             self.held_bytes += held_bytes(key, payload);
+        }
+        first
+    }
+
+    /// Keeps what `key` was, in place of a later state of it; returns that.
+    fn keep_earlier(&mut self, key: &[u8], payload: &Payload) -> Option<Payload> {
+        let later = self.overlay.insert(key, payload);
+        if let Some(later) = &later {
+            self.held_bytes -= held_bytes(key, later);
+        }
+        self.held_bytes += held_bytes(key, payload);
+        later
+    }
+
+    /// Keeps those of `entries` of whose keys no earlier state is kept; releases the others.
+    fn take_later(&mut self, entries: &Draft, released: &mut Vec<Released>) {
+        for at in 0..entries.len() {
+            let (key, payload) = (entries.key(at), payload_of(entries, at));
+            if !self.keep(key, &payload) {
+                released.extend(Released::of(key.len(), &payload));
+            }
         }
     }
 
-    /// Keeps what `key` was, in place of a later state of it.
-    fn keep_earlier(&mut self, key: &[u8], payload: &Payload) {
-        if let Some(later) = self.overlay.insert(key, payload) {
-            self.held_bytes -= held_bytes(key, &later);
+    /// Keeps `entries`; releases the later states that they take the place of.
+    fn take_earlier(&mut self, entries: &Draft, released: &mut Vec<Released>) {
+        for at in 0..entries.len() {
+            let key = entries.key(at);
+            let later = self.keep_earlier(key, &payload_of(entries, at));
+            released.extend(later.and_then(|later| Released::of(key.len(), &later)));
         }
-        self.held_bytes += held_bytes(key, payload);
     }
 
     /// Takes the first entries out.
@@ -85,8 +134,15 @@ fn payload_of(entries: &Draft, at: usize) -> Payload {
 pub(super) enum Progress {
     /// Another step is due.
     Going,
-    /// The pin is gone. What it leaves is dropped without the lock.
+    /// The pin is gone. What it leaves is released and dropped without the lock.
     Gone(Option<Box<Pin>>),
+}
+
+fn pair(pins: &mut VecDeque<Pin>, older_at: usize) -> (&mut Pin, &mut Pin) {
+    let mut pins = pins.range_mut(older_at..);
+    let older = pins.next().expect("the older pin");
+    let newer = pins.next().expect("the newer pin");
+    (older, newer)
 }
 
 impl State {
@@ -97,7 +153,7 @@ impl State {
         let Some(older_at) = at.checked_sub(1) else {
             return Progress::Gone(self.pins.pop_front().map(Box::new));
         };
-        let (older, newer) = self.pair(older_at);
+        let (older, newer) = pair(&mut self.pins, older_at);
         let direction = match *upward {
             Some((of, direction)) if of == older.id => direction,
             _ => older.overlay.len < newer.overlay.len,
@@ -106,8 +162,7 @@ impl State {
         let mut entries = Draft::default();
         if direction {
             older.take_first(&mut entries);
-            (0..entries.len())
-                .for_each(|at| newer.keep_earlier(entries.key(at), &payload_of(&entries, at)));
+            newer.take_earlier(&entries, &mut self.released);
             if older.overlay.len > 0 {
                 return Progress::Going;
             }
@@ -115,20 +170,12 @@ impl State {
             std::mem::swap(&mut older.held_bytes, &mut newer.held_bytes);
         } else {
             newer.take_first(&mut entries);
-            (0..entries.len())
-                .for_each(|at| older.keep(entries.key(at), &payload_of(&entries, at)));
+            older.take_later(&entries, &mut self.released);
             if newer.overlay.len > 0 {
                 return Progress::Going;
             }
         }
         Progress::Gone(self.pins.remove(at).map(Box::new))
-    }
-
-    fn pair(&mut self, older_at: usize) -> (&mut Pin, &mut Pin) {
-        let mut pins = self.pins.range_mut(older_at..);
-        let older = pins.next().expect("the older pin");
-        let newer = pins.next().expect("the newer pin");
-        (older, newer)
     }
 
     pub(super) fn pin_stats(&self) -> PinStats {

@@ -4,6 +4,7 @@ use super::block::Block;
 use super::draft::Draft;
 use super::page::{Found, Page};
 use super::seek::{Place, Seek};
+use super::shared::Handle;
 use super::state::{ABSENT, State};
 use super::tree::Tree;
 use super::view::View;
@@ -61,13 +62,14 @@ impl Ahead {
         Found::new(Arc::clone(&self.page), at)
     }
 
-    /// A page to fill, the one at hand if nobody else holds it.
-    fn page(&mut self) -> &mut Page {
+    /// A page to fill with what `pin` shows, the one at hand if nobody else holds it.
+    fn page(&mut self, pin: &Arc<Handle>) -> &mut Page {
         if Arc::get_mut(&mut self.page).is_none() {
             self.page = Arc::default();
         }
         let page = Arc::get_mut(&mut self.page).expect("the page is not shared");
         page.clear();
+        page.keep(pin);
         page
     }
 
@@ -123,7 +125,7 @@ impl Range {
             let next = sources.copy_from(
                 &self.lower,
                 self.upper.as_deref(),
-                self.front.page(),
+                self.front.page(&self.view.pin),
                 &mut self.merged,
             );
             drop(state);
@@ -144,7 +146,7 @@ impl Range {
             let next = sources.copy_below(
                 &self.lower,
                 self.upper.as_deref(),
-                self.back.page(),
+                self.back.page(&self.view.pin),
                 &mut self.merged,
             );
             drop(state);

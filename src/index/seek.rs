@@ -1,5 +1,6 @@
 //! Leaves in order, found by key each time: nothing has to stay in place between two steps.
 
+use super::arena::NodeId;
 use super::block::Block;
 use super::draft::MAX_BYTES;
 use super::prefetch::prefetch;
@@ -55,6 +56,21 @@ impl Tree {
             block = self.block(block.child(rank));
         }
         Some(Place { leaf: block, lower, upper, parent })
+    }
+
+    /// Calls `visit` with every leaf in order.
+    pub(super) fn each_leaf(&self, visit: &mut impl FnMut(&Block<'_>)) {
+        if let Some(root) = self.root {
+            self.each_leaf_below(root, visit);
+        }
+    }
+
+    fn each_leaf_below(&self, node: NodeId, visit: &mut impl FnMut(&Block<'_>)) {
+        let block = self.block(node);
+        if block.level() == 0 {
+            return visit(&block);
+        }
+        (0..=block.len()).for_each(|rank| self.each_leaf_below(block.child(rank), visit));
     }
 
     /// Starts to fetch the leaf after `place` into the cache, all of it at once, where reading it

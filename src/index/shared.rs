@@ -1,6 +1,6 @@
 //! The index as its views share it.
 
-use super::pin::{Pin, Progress};
+use super::pin::{Pin, Progress, Released};
 use super::state::State;
 use super::tree::Tree;
 use crate::device::ForkGuard;
@@ -52,9 +52,20 @@ impl Shared {
             let progress = self.state.write().step(id, &mut direction);
             match progress {
                 Progress::Going => sync::yield_now(),
-                Progress::Gone(pin) => return drop(pin),
+                Progress::Gone(Some(pin)) => return self.release_all(&pin.overlay),
+                Progress::Gone(None) => return,
             }
         }
+    }
+
+    /// Releases what the overlay of a pin that is gone has left, a leaf under each hold of the
+    /// lock.
+    fn release_all(&self, overlay: &Tree) {
+        let mut released = Vec::new();
+        overlay.each_leaf(&mut |leaf| {
+            released.extend(Released::all_of(leaf));
+            self.state.write().released.append(&mut released);
+        });
     }
 }
 

@@ -6,6 +6,7 @@ use super::seek::Seek;
 use super::state::State;
 use super::validate::validate;
 use crate::format::location::Location;
+use std::ops::Range;
 
 /// How far a slice goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,7 +18,8 @@ pub(crate) struct Slice {
 }
 
 impl State {
-    /// Appends the leaves from `from` on to `out` until `max_bytes` are reached, one at least.
+    /// Appends the leaves from `from` on to `out` until `max_bytes` are reached, one at least. If
+    /// that is longer, as much of it as is not, one entry at least.
     pub(super) fn copy_slice(&self, from: &[u8], max_bytes: usize, out: &mut Vec<u8>) -> Slice {
         let start = out.len();
         let mut slice = Slice { next: None, entries: 0 };
@@ -27,26 +29,51 @@ impl State {
         {
             let leaf = place.leaf;
             let entries = leaf.span(Some(&key), None);
-            slice.entries += entries.len() as u64;
-            if entries.len() == leaf.len() {
-                leaf.write_compact(out);
-            } else if !entries.is_empty() {
-                write_part(&leaf, entries, out);
+            let most = if slice.entries == 0 { max_bytes } else { usize::MAX };
+            let copied = copy_leaf(&leaf, entries.clone(), most, out);
+            slice.entries += copied as u64;
+            if copied < entries.len() {
+                slice.next = Some(leaf.key(entries.start + copied));
+                break;
             }
             slice.next = place.upper();
-            at = slice.next.clone().filter(|_| out.len() - start < max_bytes);
+            at = slice.next.clone().filter(|_| out.len() - start < max_bytes.max(1));
         }
         slice
     }
 }
 
-fn write_part(leaf: &Block<'_>, entries: std::ops::Range<usize>, out: &mut Vec<u8>) {
+/// Appends a leaf of the first of `entries` that takes at most `max_bytes`, but has an entry if
+/// there is one. Returns how many it has.
+fn copy_leaf(
+    leaf: &Block<'_>,
+    entries: Range<usize>,
+    max_bytes: usize,
+    out: &mut Vec<u8>,
+) -> usize {
+    if entries.len() == leaf.len() && leaf.used() <= max_bytes {
+        leaf.write_compact(out);
+        return entries.len();
+    }
     let mut draft = Draft::default();
     draft.push_entries(leaf, entries);
-    let all = 0..draft.len();
-    let start = out.len();
-    out.resize(start + draft.bytes(all.clone()), 0);
-    draft.write(all, None, &mut out[start..]);
+    let count = fitting(&draft, max_bytes);
+    if count > 0 {
+        let start = out.len();
+        out.resize(start + draft.bytes(0..count), 0);
+        draft.write(0..count, None, &mut out[start..]);
+    }
+    count
+}
+
+/// How many entries from the first on make a leaf of at most `max_bytes`; one anyway, if there is
+/// one.
+fn fitting(draft: &Draft, max_bytes: usize) -> usize {
+    let all = draft.len();
+    if draft.bytes(0..all) <= max_bytes {
+        return all;
+    }
+    (2..all).take_while(|&count| draft.bytes(0..count) <= max_bytes).last().unwrap_or(1).min(all)
 }
 
 /// Compact leaves one after another.

@@ -1,7 +1,8 @@
 //! What the lock of the index protects: the tree as it is now, and what views need of the past.
 
 use super::block::Payload;
-use super::pin::Pin;
+use super::edit::Replaced;
+use super::pin::{Pin, Released};
 use super::tree::Tree;
 use crate::format::location::Location;
 use std::collections::VecDeque;
@@ -16,6 +17,8 @@ pub(super) struct State {
     pub(super) tree: Tree,
     /// Oldest first.
     pub(super) pins: VecDeque<Pin>,
+    /// What pins have let go of since it was last asked for.
+    pub(super) released: Vec<Released>,
 }
 
 impl State {
@@ -23,24 +26,23 @@ impl State {
         self.tree.get(key).and_then(|payload| located(&payload))
     }
 
-    pub(super) fn insert(&mut self, key: &[u8], location: Location) -> Option<Location> {
-        let old = self.tree.insert(key, &location.pack());
-        self.keep(key, old);
-        old.and_then(|old| located(&old))
+    pub(super) fn replace(&mut self, key: &[u8], location: Option<Location>) -> Replaced {
+        let old = match location {
+            Some(location) => self.tree.insert(key, &location.pack()),
+            None => self.tree.remove(key),
+        };
+        let changes = location.is_some() || old.is_some();
+        let kept = changes && self.keep(key, old);
+        let before = old.and_then(|old| located(&old));
+        Replaced { before, kept: kept && before.is_some() }
     }
 
-    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Location> {
-        let old = self.tree.remove(key)?;
-        self.keep(key, Some(old));
-        located(&old)
-    }
-
-    /// Keeps what `key` was for the views. Always in the newest overlay, be its pin held or not:
-    /// an older one would hide what the newest says.
-    fn keep(&mut self, key: &[u8], old: Option<Payload>) {
-        if let Some(newest) = self.pins.back_mut() {
-            newest.keep(key, &old.unwrap_or(ABSENT));
-        }
+    /// Keeps what `key` was for the views, unless an earlier state of it is kept; whether it did.
+    /// Always in the newest overlay, be its pin held or not: an older one would hide what the
+    /// newest says.
+    fn keep(&mut self, key: &[u8], old: Option<Payload>) -> bool {
+        let newest = self.pins.back_mut();
+        newest.is_some_and(|newest| newest.keep(key, &old.unwrap_or(ABSENT)))
     }
 
     /// The key as of pin `id`.

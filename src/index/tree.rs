@@ -67,6 +67,18 @@ impl Tree {
 
     /// Sets what `key` maps to; returns what it did.
     pub(super) fn insert(&mut self, key: &[u8], payload: &Payload) -> Option<Payload> {
+        self.put(key, payload, true)
+    }
+
+    /// Inserts only where nothing is; whether it did.
+    pub(super) fn insert_new(&mut self, key: &[u8], payload: &Payload) -> bool {
+        self.put(key, payload, false).is_none()
+    }
+
+    /// Maps `key` to `payload`, but where it maps to something only if that is to be replaced;
+    /// returns what it mapped to.
+    #[inline]
+    fn put(&mut self, key: &[u8], payload: &Payload, replace: bool) -> Option<Payload> {
         assert!(key.len() <= MAX_KEY_BYTES, "a key of {} bytes", key.len());
         let Some(leaf) = self.leaf_of(key) else {
             self.plant(key, payload);
@@ -76,7 +88,8 @@ impl Tree {
         prefetch(self.arena.get(leaf), MAX_BYTES);
         let block = self.arena.get_mut(leaf);
         match Block::new(block).locate(key) {
-            Ok(at) => Some(in_place::replace(block, at, payload)),
+            Ok(at) if replace => Some(in_place::replace(block, at, payload)),
+            Ok(at) => Some(*Block::new(block).payload(at)),
             Err(at) => {
                 self.len += 1;
                 if !in_place::insert(block, at, key, payload) {
@@ -85,15 +98,6 @@ impl Tree {
                 None
             }
         }
-    }
-
-    /// Inserts only where nothing is.
-    pub(super) fn insert_new(&mut self, key: &[u8], payload: &Payload) -> bool {
-        let absent = self.get(key).is_none();
-        if absent {
-            self.insert(key, payload);
-        }
-        absent
     }
 
     fn plant(&mut self, key: &[u8], payload: &Payload) {

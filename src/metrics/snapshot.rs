@@ -73,6 +73,8 @@ pub struct Written {
     pub prepared: u64,
     /// Checkpoint images, in bytes.
     pub checkpoint: u64,
+    /// Live records that garbage collection moved, in bytes.
+    pub collected: u64,
     /// Footers, evidence pages and superblocks, in bytes.
     pub upkeep: u64,
 }
@@ -85,13 +87,16 @@ impl Written {
             large: traffic.written(Purpose::Large),
             prepared: traffic.written(Purpose::Preparation),
             checkpoint: traffic.written(Purpose::Checkpoint),
+            collected: traffic.written(Purpose::Collection),
             upkeep: traffic.written(Purpose::Upkeep),
         }
     }
 
-    /// Bytes written to the log and as large values for each of `record_bytes`; None if 0.
+    /// Bytes written to the log, as large values and by the collector for each of `record_bytes`;
+    /// None if 0.
     fn amplification(&self, record_bytes: u64) -> Option<f64> {
-        (record_bytes > 0).then(|| (self.log + self.large) as f64 / record_bytes as f64)
+        let written = self.log + self.large + self.collected;
+        (record_bytes > 0).then(|| written as f64 / record_bytes as f64)
     }
 }
 
@@ -137,6 +142,8 @@ pub struct Metrics {
     pub max_bytes: u64,
     /// Extents of the log times their size, in bytes.
     pub log_bytes: u64,
+    /// Extents of records that garbage collection moved, times their size, in bytes.
+    pub value_bytes: u64,
     /// Space taken by large values, in bytes.
     pub large_bytes: u64,
     /// Space taken by checkpoint images, in bytes.
@@ -145,6 +152,16 @@ pub struct Metrics {
     pub free_bytes: u64,
     /// Live records, with their headers, in bytes.
     pub live_bytes: u64,
+    /// Live bytes for each byte of the extents that can be collected; None where there are none.
+    pub utilization: Option<f64>,
+    /// Extents in use times their size, in bytes: of the log, of values, of images.
+    pub used_bytes: u64,
+    /// The most of them that the space contract allows (see
+    /// [`garbage_ratio`](crate::Options::garbage_ratio)), in bytes. What snapshots hold on to
+    /// comes on top.
+    pub allowed_bytes: u64,
+    /// Extents with records that only snapshots and iterators refer to, times their size, in bytes.
+    pub held_bytes: u64,
     /// Memory of the index, in bytes: keys, where their values are, and what snapshots and
     /// iterators need of the past.
     pub index_bytes: u64,
@@ -164,8 +181,8 @@ pub struct Metrics {
     pub reads: u64,
     /// Bytes read from the device.
     pub read_bytes: u64,
-    /// Bytes written to the log and as large values for each byte of the records accepted; None
-    /// before the first record.
+    /// Bytes written to the log, as large values and by garbage collection for each byte of the
+    /// records accepted; None before the first record.
     pub write_amplification: Option<f64>,
 }
 
@@ -221,9 +238,15 @@ mod tests {
 
     #[test]
     fn amplification_leaves_preparation_and_upkeep_out() {
-        let written =
-            Written { log: 300, large: 200, prepared: 1 << 20, checkpoint: 9, upkeep: 4096 };
-        assert_eq!(written.amplification(400), Some(1.25));
+        let written = Written {
+            log: 300,
+            large: 200,
+            prepared: 1 << 20,
+            checkpoint: 9,
+            collected: 100,
+            upkeep: 4096,
+        };
+        assert_eq!(written.amplification(400), Some(1.5));
         assert_eq!(written.amplification(0), None);
     }
 }

@@ -71,16 +71,20 @@ fn counters(metrics: &Metrics) -> [Named; 7] {
 }
 
 /// Rows of what it holds.
-fn space(metrics: &Metrics) -> [Named; 11] {
+fn space(metrics: &Metrics) -> [Named; 15] {
     [
         ("keys", metrics.keys, count),
         ("volume", metrics.volume_bytes, bytes),
         ("volume at most", metrics.max_bytes, bytes),
         ("log", metrics.log_bytes, bytes),
+        ("values moved", metrics.value_bytes, bytes),
         ("large values", metrics.large_bytes, bytes),
         ("checkpoints", metrics.image_bytes, bytes),
         ("free", metrics.free_bytes, bytes),
         ("live", metrics.live_bytes, bytes),
+        ("used", metrics.used_bytes, bytes),
+        ("used at most", metrics.allowed_bytes, bytes),
+        ("held by pins", metrics.held_bytes, bytes),
         ("index", metrics.index_bytes, bytes),
         ("pins", metrics.pins, count),
         ("pinned", metrics.pinned_bytes, bytes),
@@ -88,12 +92,13 @@ fn space(metrics: &Metrics) -> [Named; 11] {
 }
 
 /// Rows of what the device did.
-fn traffic(metrics: &Metrics) -> [Named; 9] {
+fn traffic(metrics: &Metrics) -> [Named; 10] {
     [
         ("written to log", metrics.written.log, bytes),
         ("written large", metrics.written.large, bytes),
         ("written ahead", metrics.written.prepared, bytes),
         ("written for checkpoints", metrics.written.checkpoint, bytes),
+        ("written to collect", metrics.written.collected, bytes),
         ("written for upkeep", metrics.written.upkeep, bytes),
         ("writes", metrics.writes, count),
         ("barriers", metrics.barriers, count),

@@ -3,9 +3,12 @@
 
 mod damage;
 mod device;
+mod history;
 mod image;
 mod oracle;
 mod random;
+#[cfg(extentdb_schedules)]
+mod schedules;
 mod tests;
 mod threads;
 mod trace;

@@ -256,7 +256,7 @@ pub(super) fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
         (
             "an image makes room for another",
             Shape { max_pages: 128, large_min: 2000, ..FIXED },
-            (0..8)
+            (0..5)
                 .map(|i| put(i, 24_000))
                 .chain([Op::Checkpoint, put(1, 9), Op::Checkpoint, put(2, 9), Op::Checkpoint])
                 .collect(),
@@ -300,6 +300,66 @@ pub(super) fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
                 Op::Kill,
                 put(3, 50),
             ],
+        ),
+        (
+            "live records move",
+            TINY,
+            vec![
+                put(1, 1500),
+                put(2, 1500),
+                put(3, 100),
+                put(1, 1600),
+                put(4, 1500),
+                Op::Checkpoint,
+                delete(2),
+                Op::Checkpoint,
+                Op::Collect,
+                put(3, 120),
+                put(5, 1700),
+                Op::Collect,
+                Op::Kill,
+                put(1, 10),
+            ],
+        ),
+        (
+            "extents are used again at once",
+            Shape { max_pages: 96, ..TINY },
+            (0..7)
+                .flat_map(|i| [put(1, 1500 + i), put(2, 1400), Op::Checkpoint, Op::CollectStep])
+                .chain([put(3, 9000), delete(1), Op::Collect, put(4, 9000), delete(3)])
+                .chain([Op::Collect, put(5, 9100), Op::Reopen, put(2, 30)])
+                .collect(),
+        ),
+        (
+            "a snapshot keeps what it shows",
+            TINY,
+            vec![
+                put(1, 1500),
+                put(2, 9000),
+                put(3, 1500),
+                Op::Hold,
+                put(1, 1600),
+                put(2, 9100),
+                delete(3),
+                Op::Checkpoint,
+                put(4, 1500),
+                Op::Checkpoint,
+                Op::Collect,
+                put(5, 9000),
+                put(6, 1500),
+                Op::Release,
+                Op::Collect,
+                put(7, 9000),
+                put(8, 1500),
+            ],
+        ),
+        (
+            "a full volume is collected",
+            Shape { max_pages: 64, ..TINY },
+            (0..26)
+                .map(|i| put(i % 3, 1500 + usize::from(i)))
+                .chain([delete(1), put(2, 9)])
+                .collect(),
         ),
         ("growth", Shape { max_pages: 400, ..TINY }, (0..6).map(|i| put(i, 60_000)).collect()),
     ]

@@ -1,9 +1,10 @@
 //! Power cuts while several threads commit through the pipe.
 
 use super::device::SimDevice;
+use super::history::{Changes, History, check_no_holes, op_number, own_key};
 use super::image::for_each_image;
 use super::random::Random;
-use super::trace::{Event, Pages, Trace};
+use super::trace::{Pages, Trace};
 use super::workload::{Model, Shape, open};
 use crate::db::Db;
 use crate::durability::Durability;
@@ -22,7 +23,7 @@ const IMAGES: usize = 12;
 /// What thread `thread` does as its `at`-th operation: a key of its own, and the value, if any.
 fn operation(thread: usize, at: usize, seed: u64) -> (Vec<u8>, Option<Vec<u8>>, Durability) {
     let mut random = Random::new(seed << 32 | (thread * OPS + at) as u64);
-    let key = format!("{thread}-{}", random.below(KEYS)).into_bytes();
+    let key = own_key(thread, random.below(KEYS));
     let len = [20, 900, 5000, 9000][random.below(4) as usize];
     let value = (random.below(5) > 0).then(|| {
         let mut value = vec![random.next() as u8; len];
@@ -47,12 +48,12 @@ fn run_threads(device: &SimDevice, seed: u64) {
                 for at in 0..OPS {
                     let (key, value, durability) = operation(thread, at, seed);
                     let view = db.with_durability(durability);
-                    device.note_issue(thread * OPS + at);
+                    device.note_issue(op_number(thread, at));
                     match value {
                         Some(value) => view.put(key, value).unwrap(),
                         None => view.delete(key).unwrap(),
                     }
-                    device.note_ack(thread * OPS + at, durability == Durability::Synced);
+                    device.note_ack(op_number(thread, at), durability == Durability::Synced);
                 }
             });
         }
@@ -60,85 +61,16 @@ fn run_threads(device: &SimDevice, seed: u64) {
     db.close().unwrap();
 }
 
-/// Where operation `op` was issued and acked.
-fn position(trace: &Trace, wanted: impl Fn(&Event) -> bool) -> Option<usize> {
-    trace.events.iter().position(wanted)
+fn history(seed: u64) -> History {
+    let changes = |thread, at| -> Changes {
+        let (key, value, _) = operation(thread, at, seed);
+        vec![(key, value)]
+    };
+    let threads = (0..THREADS).map(|thread| (0..OPS).map(|at| changes(thread, at)).collect());
+    History::new(&threads.collect::<Vec<_>>())
 }
 
-/// The number of operations of each thread that `found` reflects, or what is wrong with it.
-fn prefixes(
-    found: &Model,
-    trace: &Trace,
-    cut: usize,
-    seed: u64,
-) -> Result<Vec<std::ops::RangeInclusive<usize>>, String> {
-    (0..THREADS)
-        .map(|thread| {
-            let mut least = 0;
-            let mut most = 0;
-            for event in &trace.events[..cut] {
-                match *event {
-                    Event::Issue(op) if op / OPS == thread => most = op % OPS + 1,
-                    Event::Ack { op, durable: true } if op / OPS == thread => least = op % OPS + 1,
-                    _ => {}
-                }
-            }
-            let own = format!("{thread}-").into_bytes();
-            let shown: Model = found
-                .iter()
-                .filter(|(key, _)| key.starts_with(&own))
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect();
-            let mut model = Model::new();
-            let mut matches = Vec::new();
-            for count in 0..=most {
-                if count >= least && model == shown {
-                    matches.push(count);
-                }
-                if count < most {
-                    match operation(thread, count, seed) {
-                        (key, Some(value), _) => model.insert(key, value),
-                        (key, None, _) => model.remove(&key),
-                    };
-                }
-            }
-            match (matches.first(), matches.last()) {
-                (Some(&first), Some(&last)) => Ok(first..=last),
-                _ => Err(format!("thread {thread} shows no state from {least} to {most}")),
-            }
-        })
-        .collect()
-}
-
-/// P2 across threads: what was acked before a recovered operation was issued is recovered too.
-fn check_no_holes(
-    prefixes: &[std::ops::RangeInclusive<usize>],
-    trace: &Trace,
-) -> Result<(), String> {
-    for (thread, prefix) in prefixes.iter().enumerate() {
-        // The last operation that must be there, whichever prefix it is.
-        let Some(last) = prefix.start().checked_sub(1) else { continue };
-        let op = thread * OPS + last;
-        let issued = position(trace, |event| *event == Event::Issue(op)).unwrap_or(0);
-        for (other, limit) in prefixes.iter().enumerate() {
-            let acked = trace.events[..issued].iter().filter_map(|event| match *event {
-                Event::Ack { op, .. } if op / OPS == other => Some(op % OPS + 1),
-                _ => None,
-            });
-            let acked = acked.max().unwrap_or(0);
-            if acked > *limit.end() {
-                return Err(format!(
-                    "operation {last} of thread {thread} is there, {} of thread {other}, acked \
-                     before it was issued, is not",
-                    acked - 1
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn verify(image: Pages, trace: &Trace, cut: usize, seed: u64) -> Result<(), String> {
+fn verify(image: Pages, trace: &Trace, cut: usize, history: &History) -> Result<(), String> {
     let device = SimDevice::new(image);
     let engine =
         open(&device, SHAPE, Background::Manual).map_err(|e| format!("does not open: {e}"))?;
@@ -150,7 +82,8 @@ fn verify(image: Pages, trace: &Trace, cut: usize, seed: u64) -> Result<(), Stri
         found.insert(entry.key().to_vec(), value.into_vec());
     }
     crate::device::Device::close(&device);
-    check_no_holes(&prefixes(&found, trace, cut, seed)?, trace)
+    let allowed = history.after_power_cut(&trace.events[..cut]);
+    check_no_holes(&history.matching(&found, None, &allowed)?, &trace.events)
 }
 
 #[test]
@@ -159,6 +92,7 @@ fn power_cuts_between_threads_keep_every_acknowledged_write() {
     for seed in 0..12 {
         let device = SimDevice::new(Pages::zeros(0)).with_latency(Duration::from_micros(30));
         run_threads(&device, seed);
+        let history = history(seed);
         let trace = device.trace();
         let mut random = Random::new(seed);
         for _ in 0..MOMENTS {
@@ -169,7 +103,7 @@ fn power_cuts_between_threads_keep_every_acknowledged_write() {
             let step = all.len().div_ceil(IMAGES);
             for image in all.into_iter().step_by(step) {
                 images += 1;
-                if let Err(what) = verify(image, &trace, cut, seed) {
+                if let Err(what) = verify(image, &trace, cut, &history) {
                     panic!("seed {seed}, cut after event {cut} of {}: {what}", trace.events.len());
                 }
             }

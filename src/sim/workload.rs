@@ -9,6 +9,7 @@ use crate::durability::{Durability, SyncWindow};
 use crate::engine::{Background, Engine, Medium};
 use crate::error::{Error, Result};
 use crate::options::Options;
+use crate::snapshot::Snapshot;
 use crate::sync::{Arc, Duration};
 use std::collections::BTreeMap;
 
@@ -34,6 +35,14 @@ pub(crate) enum Op {
     Slice,
     /// Deletes the key if it has the value that the model says it has.
     Discard(u8),
+    /// All garbage is collected.
+    Collect,
+    /// One step of the collector.
+    CollectStep,
+    /// Takes a snapshot.
+    Hold,
+    /// Looks at the snapshot once more and lets go of it.
+    Release,
     /// Closes the store and opens it again.
     Reopen,
     /// Opens the store again as if its process had been killed.
@@ -81,7 +90,16 @@ impl Op {
                     };
                 }
             }
-            Op::Sync | Op::Step | Op::Checkpoint | Op::Slice | Op::Reopen | Op::Kill => {}
+            Op::Sync
+            | Op::Step
+            | Op::Checkpoint
+            | Op::Slice
+            | Op::Collect
+            | Op::CollectStep
+            | Op::Hold
+            | Op::Release
+            | Op::Reopen
+            | Op::Kill => {}
         }
     }
 
@@ -127,13 +145,15 @@ impl Op {
             Op::Step => engine.step().map(|()| false),
             Op::Checkpoint => db.checkpoint().map(|()| true),
             Op::Slice => engine.checkpoint_step().map(|_| false),
-            Op::Reopen | Op::Kill => unreachable!("a session does that"),
+            Op::Collect => db.collect_garbage().map(|()| false),
+            Op::CollectStep => engine.collector_step().map(|_| false),
+            Op::Hold | Op::Release | Op::Reopen | Op::Kill => unreachable!("a session does that"),
         }
     }
 }
 
-/// Few keys fill a slice of a checkpoint.
-const SLICE_BYTES: usize = 1;
+/// A slice of a checkpoint holds two keys, so that images have several.
+const SLICE_BYTES: usize = 50;
 
 /// The shape of a simulated volume.
 #[derive(Debug, Clone, Copy)]
@@ -200,6 +220,8 @@ pub(crate) struct Session {
     pub(crate) model: Model,
     /// Whether some operation may be lost by a power cut.
     weak: bool,
+    /// A snapshot, and what it shows.
+    held: Option<(Snapshot, Model)>,
 }
 
 impl Session {
@@ -208,7 +230,7 @@ impl Session {
         let engine = open(device, shape, Background::Manual)?;
         let db = Db::new(Arc::clone(&engine));
         let (device, model) = (device.clone(), model.clone());
-        Ok(Self { device, shape, engine, db, model, weak: false })
+        Ok(Self { device, shape, engine, db, model, weak: false, held: None })
     }
 
     /// Issues the `at`-th operation. Whether all up to it is durable.
@@ -226,6 +248,12 @@ impl Session {
                 self.reopen()?;
                 true
             }
+            Op::Hold => {
+                self.release()?;
+                self.held = Some((self.db.snapshot(), self.model.clone()));
+                false
+            }
+            Op::Release => self.release().map(|()| false)?,
             op => op.issue(at, &self.db, &self.engine, &self.model)?,
         };
         self.weak = !durable && (self.weak || op.is_weak());
@@ -233,7 +261,22 @@ impl Session {
         Ok(durable)
     }
 
+    /// What a snapshot shows is there until it is dropped, whatever is collected meanwhile.
+    fn release(&mut self) -> Result<()> {
+        let Some((snapshot, model)) = self.held.take() else { return Ok(()) };
+        let mut expected = model.iter();
+        for entry in snapshot.iter() {
+            let entry = entry?;
+            let shown = (entry.key().to_vec(), entry.value()?.into_vec());
+            let expected = expected.next().map(|(key, value)| (key.clone(), value.clone()));
+            assert_eq!(Some(shown), expected, "a snapshot shows one moment");
+        }
+        assert_eq!(expected.next(), None, "a snapshot shows all of it");
+        Ok(())
+    }
+
     fn reopen(&mut self) -> Result<()> {
+        self.held = None;
         self.device.reconnect();
         self.engine = open(&self.device, self.shape, Background::Manual)?;
         self.db = Db::new(Arc::clone(&self.engine));
@@ -272,7 +315,7 @@ pub(crate) fn random_ops(random: &mut Random, count: usize, keys: u64, longest: 
     };
     let op = |random: &mut Random| {
         let k = random.below(keys) as u8;
-        match random.below(18) {
+        match random.below(24) {
             0..5 => Op::Put(k, len(random), durability(random)),
             5..7 => Op::Delete(k, durability(random)),
             7 => Op::PutIfAbsent(k, len(random)),
@@ -290,6 +333,10 @@ pub(crate) fn random_ops(random: &mut Random, count: usize, keys: u64, longest: 
             12..14 => Op::Step,
             14 => Op::Checkpoint,
             15..17 => Op::Slice,
+            17..19 => Op::Collect,
+            19..21 => Op::CollectStep,
+            21 => Op::Hold,
+            22 => Op::Release,
             _ => Op::Reopen,
         }
     };

@@ -21,6 +21,7 @@ use crate::format::ids::{BatchNo, ExtentNo, Generation, StoreId};
 use crate::format::image::Position;
 use crate::format::location::Location;
 use crate::format::log_page::{PAYLOAD_BYTES, pages_for_stream};
+use crate::format::record::Record;
 use crate::format::superblock::Anchor;
 use crate::metrics::{Recorder, Stage as Timed};
 use crate::sync::{self, Arc, AtomicU64, Condvar, Duration, Mutex, MutexGuard, Ordering};
@@ -99,6 +100,7 @@ impl Log {
             flights: VecDeque::new(),
             written: durable,
             durable,
+            proved: durable,
             settled: start.settled,
             covering: durable,
             busy: 0,
@@ -106,6 +108,7 @@ impl Log {
             weak_bytes: 0,
             spare: None,
             footers: start.footers,
+            footer_in_hand: None,
             evidence_in_flight: false,
             last_stream_len: 0,
             last_seal: sync::now(),
@@ -403,6 +406,31 @@ impl Log {
     /// index, so an image that begins now may leave the log before it behind.
     pub(crate) fn settled(&self) -> Anchor {
         self.state.lock().settled
+    }
+
+    /// The newest batch that has a number: what was applied before this call is in it or earlier.
+    pub(crate) fn newest(&self) -> BatchNo {
+        self.state.lock().last_numbered()
+    }
+
+    /// The highest batch that some durable page proves: no crash takes it back, and no damage does
+    /// without being noticed (W1).
+    pub(crate) fn proved(&self) -> BatchNo {
+        self.state.lock().proved
+    }
+
+    /// Writes what it takes to prove all batches up to `upto`.
+    pub(crate) fn prove(&self, upto: BatchNo) -> Result<()> {
+        while self.proved() < upto {
+            self.commit(&Unit::new(&[(Record::Noop, &[])]), Durability::Synced)?;
+        }
+        Ok(())
+    }
+
+    /// Sealed extents that are still to be written to: their footers are due.
+    pub(crate) fn unfinished(&self) -> Vec<ExtentNo> {
+        let state = self.state.lock();
+        state.footers.iter().map(|tail| tail.extent).chain(state.footer_in_hand).collect()
     }
 
     /// A superblock of `generation` is durable: pages say so from now on.

@@ -443,15 +443,13 @@ impl<'a, S: Sink> Replay<'a, S> {
     }
 
     /// Whether the log's writing at the break, or at the start of the successor, was cut short,
-    /// or damaged since. The log's own extent holds nothing but zeros and log pages; a successor
-    /// that it never got to may hold anything.
+    /// or damaged since. Both may hold anything from an earlier life.
     fn is_torn(&mut self, break_at: PageNo) -> Result<bool> {
         let successor = self.first_page_of(self.out.tail.successor);
         for at in [break_at, successor] {
             let Some(page) = self.window.page(self.volume, at)? else { continue };
-            let ours = at != successor || log_page::is_claimed(page, self.store, at);
             let whole = log_page::open(page, self.store, at).is_some();
-            if ours && !whole && page.iter().any(|&byte| byte != 0) {
+            if log_page::is_claimed(page, self.store, at) && !whole {
                 return Ok(true);
             }
         }
@@ -460,9 +458,11 @@ impl<'a, S: Sink> Replay<'a, S> {
 
     /// The header at `at`, if it is a valid page that the current epoch, or a later one, wrote.
     fn live_header(&mut self, at: PageNo) -> Result<Option<LogHeader>> {
-        let epoch = self.out.tail.epoch;
+        let (epoch, life) = (self.out.tail.epoch, self.out.tail.incarnation);
         let Some(page) = self.window.page(self.volume, at)? else { return Ok(None) };
-        Ok(log_page::open(page, self.store, at).filter(|header| header.epoch >= epoch))
+        // Pages of an earlier life of their extent prove nothing new, and lead astray.
+        Ok(log_page::open(page, self.store, at)
+            .filter(|header| header.epoch >= epoch && header.incarnation >= life))
     }
 
     /// W5: ends the log before the first unproven batch with a large value that is not whole.

@@ -20,6 +20,8 @@ pub(super) struct Flight {
     pub(super) start: PageNo,
     /// Its last page.
     end: Anchor,
+    /// The D that its pages carry.
+    proves: BatchNo,
     pages: usize,
     /// Its pages, until they are written.
     buf: Option<Arc<AlignedBuf>>,
@@ -66,6 +68,8 @@ pub(super) struct State {
     pub(super) written: BatchNo,
     /// D: every batch up to this one was written before a barrier that returned.
     pub(super) durable: BatchNo,
+    /// The highest batch that a durable page proves: one that carries a D as high.
+    pub(super) proved: BatchNo,
     /// The last page of the last batch that is durable and applied.
     pub(super) settled: Anchor,
     /// The highest `written` that a barrier has begun to cover.
@@ -80,6 +84,8 @@ pub(super) struct State {
     pub(super) spare: Option<ExtentNo>,
     /// Sealed extents whose footers are to be written.
     pub(super) footers: VecDeque<Tail>,
+    /// The one whose footer is being written.
+    pub(super) footer_in_hand: Option<ExtentNo>,
     /// Whether a page of evidence is on its way to where the next batch goes.
     pub(super) evidence_in_flight: bool,
     /// Bytes of records in the last batch.
@@ -162,6 +168,7 @@ impl State {
                 batch: batch.number,
                 epoch: self.tail.epoch,
             },
+            proves: durable,
             pages,
             buf: Some(buf),
             on_device: false,
@@ -249,6 +256,7 @@ impl State {
             }
             let Some(flight) = self.flights.pop_front() else { break };
             self.settled = flight.end;
+            self.proved = self.proved.max(flight.proves);
             self.busy -= usize::from(flight.synced);
             self.weak_bytes -= flight.weak_bytes;
             self.recycle(flight.entries);

@@ -1,5 +1,6 @@
 //! What one call adds to the log: all of it in one batch, or nothing.
 
+use crate::format::extent_state::Role;
 use crate::format::record::Record;
 
 /// A record, and the value that travels with it in the log (empty where none does).
@@ -20,7 +21,7 @@ impl<'a> Unit<'a> {
             items,
             log_len: items.iter().map(|(record, _)| record.log_len()).sum(),
             entries_len: items.iter().map(|(record, _)| record.entry_len()).sum(),
-            needs_space: items.iter().any(|(record, _)| !matches!(record, Record::Delete { .. })),
+            needs_space: items.iter().any(|(record, _)| needs_space(record)),
         }
     }
 
@@ -50,5 +51,14 @@ impl<'a> Unit<'a> {
     /// Whether it is refused when the volume is full; deletes are not.
     pub(super) fn needs_space(&self) -> bool {
         self.needs_space
+    }
+}
+
+/// What gives space back, and what that takes, is not refused for want of it.
+fn needs_space(record: &Record<'_>) -> bool {
+    match record {
+        Record::Put { .. } | Record::PutLarge { .. } => true,
+        Record::Announce { state, .. } => state.role != Role::Value,
+        Record::Delete { .. } | Record::Relocate { .. } | Record::Noop => false,
     }
 }

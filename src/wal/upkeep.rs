@@ -59,7 +59,11 @@ impl Log {
                 return;
             }
             match due {
-                Some(Duration::ZERO) => {}
+                Some(Duration::ZERO) => {
+                    // Whoever made it durable is about to say so, if it was not this thread.
+                    drop(state);
+                    sync::yield_now();
+                }
                 Some(limit) => drop(self.flusher.wait_for(state, limit)),
                 None if self.has_news(&state) => {}
                 None => {
@@ -129,10 +133,12 @@ impl Log {
         };
         let mut pages = self.buffer(footer_pages(sealed.entries.len()))?;
         let Some(sealed) = state.footers.pop_front() else { return Ok(false) };
+        state.footer_in_hand = Some(sealed.extent);
         drop(state);
         let start = self.fill_footer(&sealed, durable, &mut pages);
         let written = self.volume.write(Purpose::Upkeep, start, &pages);
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        state.footer_in_hand = None;
         drop(self.or_poison(state, written)?);
         Ok(true)
     }

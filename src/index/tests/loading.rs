@@ -60,7 +60,8 @@ fn an_index_loads_from_its_slices() {
         let mut random = Random::new(seed);
         let longest = [8, 30, 3000, MAX_KEY_BYTES][random.below(4) as usize];
         let (index, model) = random_model(&mut random, longest);
-        let slices = slices(&index, random.below(40_000) as usize, |_| {});
+        let most = [100, 3000, 40_000][random.below(3) as usize];
+        let slices = slices(&index, random.below(most) as usize, |_| {});
         for percent in [0, 10, 50, 90, 100] {
             let loaded = load(&slices, || random.below(100) < percent);
             assert_shows(&loaded.view(), &model);
@@ -91,7 +92,7 @@ fn every_slice_is_of_its_moment() {
         let mut from = Some(Vec::new());
         while let Some(start) = from {
             let mut out = Vec::new();
-            let slice = index.copy_slice(&start, 2000, &mut out);
+            let slice = index.copy_slice(&start, [100, 2000, 20_000][seed as usize % 3], &mut out);
             let mut seen = Vec::new();
             for leaf in Leaves::new(&out) {
                 leaf.unwrap().for_each(|key, location| seen.push((key.to_vec(), location)));
@@ -126,6 +127,28 @@ fn a_slice_is_as_long_as_asked_for_and_one_leaf() {
     assert!(index.copy_slice(&key(5), 0, &mut out).next.is_some());
     assert_eq!(Leaves::new(&out).count(), 1);
     assert_eq!(index.copy_slice(&key(100_000), 1000, &mut Vec::new()).entries, 0);
+}
+
+#[test]
+fn a_slice_shorter_than_a_leaf_ends_inside_it() {
+    let index = filled(0..8);
+    let leaf_bytes = |entries: usize| 16 + if entries == 1 { 8 + 9 } else { 7 + entries * (1 + 9) };
+    for (max_bytes, entries) in [(0, 1), (leaf_bytes(3) - 1, 2), (leaf_bytes(3), 3), (96, 7)] {
+        let slices = slices(&index, max_bytes, |_| {});
+        assert_eq!(slices.len(), 8_usize.div_ceil(entries));
+        assert_eq!(slices[0].len(), leaf_bytes(entries));
+        assert_eq!(load(&slices, || true).leaves().0, 1, "short leaves are joined");
+    }
+    assert_eq!(slices(&index, leaf_bytes(8), |_| {}).len(), 1);
+}
+
+#[test]
+fn slices_end_inside_leaves_of_long_keys() {
+    let index = Index::new();
+    (0..5).for_each(|number| assert_eq!(put(&index, &vec![number; MAX_KEY_BYTES], 1), None));
+    let slices = slices(&index, 32 << 10, |_| {});
+    assert_eq!(slices.len(), 5);
+    assert_eq!(load(&slices, || true).len(), 5);
 }
 
 #[test]

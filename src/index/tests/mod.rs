@@ -9,6 +9,7 @@ mod model;
 mod order_of_inserts;
 mod pins;
 pub(super) mod random;
+mod released;
 mod snapshots;
 
 use super::{Found, Index, Range, View};

@@ -1,0 +1,124 @@
+//! Walking over the records of an extent, as the collector does. What is damaged or cannot be read
+//! is passed over: the values in it cannot be moved.
+
+use super::core::Core;
+use crate::device::AlignedBuf;
+use crate::error::{Error, Result};
+use crate::extent::bytes_of;
+use crate::format::extent_state::{ExtentState, Role};
+use crate::format::ids::{ExtentNo, Incarnation, PAGE_BYTES, PageNo};
+use crate::format::location::Location;
+use crate::format::log_page::{self, LogHeader, PAYLOAD_BYTES, PageKind, payload};
+use crate::format::record::{Record, decode_record};
+use crate::format::value_record::{self, ValueIdentity};
+
+/// Pages that are read at a time.
+const READ_PAGES: usize = 256;
+
+/// What looks at a record: its key, location and value.
+type Visit<'a> = dyn FnMut(&[u8], Location, &[u8]) -> Result<()> + 'a;
+
+/// Shows every record beside its key in `extent` that is whole.
+pub(super) fn for_each_record(
+    core: &Core,
+    extent: ExtentNo,
+    state: ExtentState,
+    mut visit: impl FnMut(&[u8], Location, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let pages = core.space.extent_pages() as usize;
+    let first = PageNo(u64::from(extent.0) * pages as u64);
+    let bytes = read_extent(core, first, pages)?;
+    match state.role {
+        Role::Log => scan_log(core, first, state.incarnation, &bytes, &mut visit),
+        Role::Value => scan_values(core, first, state.incarnation, &bytes, &mut visit),
+        _ => unreachable!("only these hold records"),
+    }
+}
+
+/// The extent's bytes, zeros where a page cannot be read.
+fn read_extent(core: &Core, first: PageNo, pages: usize) -> Result<AlignedBuf> {
+    let mut bytes = AlignedBuf::new(bytes_of(pages as u64) as usize)?;
+    for (i, window) in bytes.chunks_mut(READ_PAGES * PAGE_BYTES).enumerate() {
+        let at = first.plus((i * READ_PAGES) as u64);
+        let Err(error) = core.volume.read(at, window) else { continue };
+        if matches!(error, Error::Closed) {
+            return Err(error);
+        }
+        for (i, page) in window.chunks_mut(PAGE_BYTES).enumerate() {
+            if core.volume.read(at.plus(i as u64), page).is_err() {
+                page.fill(0);
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+fn scan_log(
+    core: &Core,
+    first: PageNo,
+    incarnation: Incarnation,
+    bytes: &[u8],
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    let page_count = bytes.len() / PAGE_BYTES;
+    let open = |i: usize| {
+        let page = &bytes[i * PAGE_BYTES..(i + 1) * PAGE_BYTES];
+        let header = log_page::open(page, core.store, first.plus(i as u64))?;
+        let ours = header.kind == PageKind::Batch && header.incarnation == incarnation;
+        ours.then(|| (header, payload(page, &header)))
+    };
+    let follows = |header: &LogHeader, begun: &LogHeader, index: usize| {
+        header.batch == begun.batch && header.index as usize == index
+    };
+    let mut at = 0;
+    while at < page_count {
+        let Some((begun, _)) = open(at).filter(|(header, _)| header.index == 0) else {
+            at += 1;
+            continue;
+        };
+        let mut stream = Vec::new();
+        for index in 0..(begun.count as usize).min(page_count - at) {
+            let page = open(at + index).filter(|(header, _)| follows(header, &begun, index));
+            let Some((_, payload)) = page else { break };
+            stream.extend_from_slice(payload);
+        }
+        let start = first.plus(at as u64);
+        let mut within = 0;
+        while let Some(found) = decode_record(&stream, within) {
+            if let Record::Put { key, value_len, .. } = found.record {
+                let page = start.plus((found.key_at / PAYLOAD_BYTES) as u64);
+                let offset = (found.key_at % PAYLOAD_BYTES) as u16;
+                let value = found.key_at + key.len();
+                let value = &stream[value..value + value_len as usize];
+                visit(key, Location::log(page, offset, value_len), value)?;
+            }
+            within = found.next;
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+fn scan_values(
+    core: &Core,
+    first: PageNo,
+    incarnation: Incarnation,
+    bytes: &[u8],
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    let mut at = 0;
+    while at < bytes.len() {
+        let page = first.plus((at / PAGE_BYTES) as u64);
+        let offset = (at % PAGE_BYTES) as u16;
+        let identity = ValueIdentity { store: core.store, page, offset, incarnation };
+        if let Some(found) = value_record::scan(&bytes[at..], identity) {
+            let location = Location::value(page, offset, found.value.len() as u32);
+            visit(found.key, location, found.value)?;
+            at += found.next_len;
+        } else {
+            // What is written together begins with a page.
+            at = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+        }
+    }
+    Ok(())
+}

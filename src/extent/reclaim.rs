@@ -1,0 +1,189 @@
+//! Space that nothing refers to any more, on its way to being used again (G3).
+//!
+//! What is empty is *retired* first: it takes no more, and it is not free yet. Whoever retires it
+//! frees it when no crash can bring back a reference, and nobody who looked one up before is left.
+
+use super::space::Space;
+use super::table::{Extent, Table, numbered};
+use crate::format::extent_state::{ExtentState, Role};
+use crate::format::ids::{ExtentNo, Incarnation, PageNo};
+
+/// Something that nothing refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retired {
+    Extent(ExtentNo),
+    /// A large value, by its first page.
+    Run(PageNo),
+}
+
+/// An extent that might be collected.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate {
+    pub(crate) extent: ExtentNo,
+    pub(crate) state: ExtentState,
+    /// Bytes of its live records.
+    pub(crate) live: u64,
+    /// How many lives have begun since its own.
+    pub(crate) age: u64,
+}
+
+/// How the extents are used that hold records beside their keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Occupancy {
+    /// Bytes of live records in all of them.
+    pub(crate) live: u64,
+    /// Extents that can be collected, and the live bytes in them.
+    pub(crate) settled: u64,
+    pub(crate) settled_live: u64,
+    /// Log extents that the older checkpoint keeps, and the live bytes in them.
+    pub(crate) kept: u64,
+    pub(crate) kept_live: u64,
+    /// Those of them in which nothing is live.
+    pub(crate) kept_empty: u64,
+    /// Extents with records that only views refer to, and the bytes of these.
+    pub(crate) held: u64,
+    pub(crate) held_bytes: u64,
+    /// Extents that are neither free nor those of the superblocks.
+    pub(crate) used: u64,
+}
+
+impl Space {
+    /// A view lets go of a record beside its key in `extent`.
+    pub(crate) fn release_record(&self, extent: ExtentNo, bytes: u64) {
+        let held = &mut self.table.write().extents[extent.0 as usize].held;
+        *held = held.checked_sub(bytes).expect("G3: what views hold is exact");
+    }
+
+    /// A view lets go of a large value.
+    pub(crate) fn release_large(&self, page: PageNo) {
+        let mut table = self.table.write();
+        if let Some(run) = table.large.get_mut(&page.0) {
+            run.held = false;
+            if !run.live {
+                table.dead.push(page);
+            }
+        }
+    }
+
+    /// Log extents of lives before `first` are of no use to a checkpoint any more (W3).
+    pub(crate) fn keep_log_from(&self, first: Incarnation) {
+        self.table.write().kept_from = first;
+    }
+
+    /// Takes out of use what nothing refers to. The log still needs those that are `busy`.
+    pub(crate) fn retire(&self, busy: impl Fn(ExtentNo) -> bool) -> Vec<Retired> {
+        let mut table = self.table.write();
+        let table = &mut *table;
+        let mut retired: Vec<_> = table.dead.drain(..).map(Retired::Run).collect();
+        let pages = u64::from(self.extent_pages);
+        for (number, extent) in table.extents.iter_mut().enumerate() {
+            let number = ExtentNo(number as u32);
+            let gone = !extent.retired
+                && match extent.state.role {
+                    Role::Log => {
+                        extent.is_empty()
+                            && extent.state.incarnation < table.kept_from
+                            && !busy(number)
+                    }
+                    Role::Value => extent.is_empty() && !extent.open,
+                    // No value lies in it, nor is one on its way.
+                    Role::Large => table.runs.remove(u64::from(number.0) * pages, pages),
+                    _ => false,
+                };
+            if gone {
+                extent.retired = true;
+                retired.push(Retired::Extent(number));
+            }
+        }
+        retired
+    }
+
+    /// Frees what was retired.
+    pub(crate) fn free(&self, retired: &[Retired]) {
+        let mut table = self.table.write();
+        for &retired in retired {
+            match retired {
+                Retired::Extent(extent) => {
+                    let entry = &mut table.extents[extent.0 as usize];
+                    assert!(entry.retired && entry.is_empty(), "G3: nothing refers to it");
+                    *entry = entry.freed();
+                }
+                Retired::Run(page) => {
+                    let run = table.large.remove(&page.0).expect("a dead value is known");
+                    assert!(!run.live && !run.held, "G3: nothing refers to it");
+                    table.runs.insert(page.0, run.pages);
+                }
+            }
+        }
+    }
+
+    /// Extents that may be collected: with garbage in them, no log that is kept, and nothing that
+    /// views refer to. The log still needs those that are `busy`.
+    pub(crate) fn candidates(&self, busy: impl Fn(ExtentNo) -> bool) -> Vec<Candidate> {
+        let table = self.table.read();
+        let newest = table.serial;
+        numbered(&table.extents)
+            .filter(|(number, extent)| {
+                is_settled(&table, extent)
+                    && extent.held == 0
+                    && extent.live > 0
+                    && !extent.unreadable
+                    && !busy(*number)
+            })
+            .map(|(number, extent)| {
+                let born = extent.state.incarnation;
+                let since = if born.epoch == table.epoch { born.serial } else { 0 };
+                Candidate {
+                    extent: number,
+                    state: extent.state,
+                    live: extent.live,
+                    age: 1 + newest - since,
+                }
+            })
+            .collect()
+    }
+
+    /// Whether the index refers to a record of `extent` in the life that `state` says.
+    pub(crate) fn is_live(&self, extent: ExtentNo, state: ExtentState) -> bool {
+        let table = self.table.read();
+        let entry = &table.extents[extent.0 as usize];
+        entry.state == state && entry.live > 0
+    }
+
+    /// A live record of `extent` cannot be read: collecting it would be of no use.
+    pub(crate) fn set_aside(&self, extent: ExtentNo) {
+        self.table.write().extents[extent.0 as usize].unreadable = true;
+    }
+
+    /// How full the extents are.
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        let table = self.table.read();
+        let mut sum = Occupancy::default();
+        for extent in &table.extents {
+            let role = extent.state.role;
+            sum.used += u64::from(!extent.is_free() && role != Role::Super);
+            sum.live += extent.live;
+            sum.held += u64::from(extent.held > 0);
+            sum.held_bytes += extent.held;
+            if is_settled(&table, extent) {
+                sum.settled += 1;
+                sum.settled_live += extent.live;
+            } else if role == Role::Log {
+                sum.kept += 1;
+                sum.kept_live += extent.live;
+                sum.kept_empty += u64::from(extent.is_empty());
+            }
+        }
+        sum
+    }
+}
+
+/// Whether it holds records, takes no more, and no checkpoint needs it.
+fn is_settled(table: &Table, extent: &Extent) -> bool {
+    let is_past = match extent.state.role {
+        Role::Log => extent.state.incarnation < table.kept_from,
+        Role::Value => !extent.open,
+        _ => false,
+    };
+    is_past && !extent.retired
+}

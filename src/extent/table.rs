@@ -1,0 +1,238 @@
+//! The extent table: what each extent is for, and what of it is free.
+
+use super::liveness::Liveness;
+use super::runs::FreeRuns;
+use crate::format::extent_state::{ExtentState, Role};
+use crate::format::ids::{Epoch, ExtentNo, Incarnation, PageNo};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) state: ExtentState,
+    /// Whether all of it was written before, so that log pages may go there.
+    pub(super) prepared: bool,
+    /// Whether it is set aside for the log.
+    pub(super) reserved: bool,
+    /// Whether the log says what it is for.
+    pub(super) announced: bool,
+    /// Whether the collector appends to it.
+    pub(super) open: bool,
+    /// Whether nothing refers to it, and it waits until nobody can reach it.
+    pub(super) retired: bool,
+    /// Whether a live record in it cannot be read, so that it is not collected.
+    pub(super) unreadable: bool,
+    /// Bytes of the records in it that the index refers to; large values are counted apart.
+    pub(super) live: u64,
+    /// Bytes of the records in it that only views refer to.
+    pub(super) held: u64,
+}
+
+impl Extent {
+    pub(super) const FREE: Self = Self {
+        state: ExtentState::FREE,
+        prepared: false,
+        reserved: false,
+        announced: false,
+        open: false,
+        retired: false,
+        unreadable: false,
+        live: 0,
+        held: 0,
+    };
+
+    /// Free, and prepared as this one is.
+    pub(super) fn freed(&self) -> Self {
+        Self { prepared: self.prepared, ..Self::FREE }
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.state.role == Role::Free && !self.reserved
+    }
+
+    /// Whether neither the index nor a view refers to a record in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.live == 0 && self.held == 0
+    }
+}
+
+/// A large value's pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LargeRun {
+    pub(crate) pages: u64,
+    pub(crate) incarnation: Incarnation,
+    /// Whether the index refers to it.
+    pub(crate) live: bool,
+    /// Whether only views refer to it.
+    pub(crate) held: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) extents: Vec<Extent>,
+    pub(super) runs: FreeRuns,
+    /// Large values, by first page: those that something refers to, or may.
+    pub(super) large: BTreeMap<u64, LargeRun>,
+    /// First pages of those to which nothing refers any more.
+    pub(super) dead: Vec<PageNo>,
+    /// Log extents of this life and later ones are kept for the older checkpoint.
+    pub(super) kept_from: Incarnation,
+    /// Free extents that are left to the next image.
+    pub(super) image_extents: usize,
+    pub(super) epoch: Epoch,
+    pub(super) serial: u64,
+}
+
+impl Table {
+    pub(super) fn new(pages: u64, extent_pages: u32) -> Self {
+        let mut extents = vec![Extent::FREE; extents_in(pages, extent_pages)];
+        if let Some(first) = extents.first_mut() {
+            first.state.role = Role::Super;
+        }
+        Self {
+            extents,
+            runs: FreeRuns::default(),
+            large: BTreeMap::new(),
+            dead: Vec::new(),
+            kept_from: Incarnation::default(),
+            image_extents: 0,
+            epoch: Epoch(0),
+            serial: 0,
+        }
+    }
+
+    pub(super) fn next_incarnation(&mut self) -> Incarnation {
+        self.serial += 1;
+        Incarnation { epoch: self.epoch, serial: self.serial }
+    }
+
+    /// Makes large extents of enough adjacent free ones for a run of `pages`.
+    pub(super) fn open_large(&mut self, pages: u64, extent_pages: u32) -> Option<()> {
+        let need = pages.div_ceil(u64::from(extent_pages)) as usize;
+        if self.free() < need + self.put_floor() {
+            return None;
+        }
+        let first = self.find_adjacent(need)?;
+        for number in first..first + need {
+            let incarnation = self.next_incarnation();
+            let state = ExtentState { role: Role::Large, incarnation };
+            self.extents[number] = Extent { state, ..self.extents[number].freed() };
+        }
+        let extent_pages = u64::from(extent_pages);
+        self.runs.insert(first as u64 * extent_pages, need as u64 * extent_pages);
+        Some(())
+    }
+
+    /// The first of `need` adjacent free extents. Prepared ones are left to the log where
+    /// others will do.
+    pub(super) fn find_adjacent(&self, need: usize) -> Option<usize> {
+        let fits = |taken: &dyn Fn(&Extent) -> bool| {
+            let mut run = 0;
+            self.extents.iter().position(|extent| {
+                run = if taken(extent) { run + 1 } else { 0 };
+                run == need
+            })
+        };
+        fits(&|extent| extent.is_free() && !extent.prepared)
+            .or_else(|| fits(&|extent| extent.is_free()))
+            .map(|last| last + 1 - need)
+    }
+
+    /// Free extents.
+    pub(super) fn free(&self) -> usize {
+        self.extents.iter().filter(|extent| extent.is_free()).count()
+    }
+
+    /// Free extents that puts leave: for the next image, two for the log, two for the collector.
+    pub(super) fn put_floor(&self) -> usize {
+        self.image_extents + 4
+    }
+
+    /// Free extents that are missing from those that puts leave.
+    pub(super) fn shortage(&self) -> usize {
+        self.put_floor().saturating_sub(self.free())
+    }
+
+    /// Takes a free extent for `state`, unless that leaves fewer than `floor`. Prepared ones are
+    /// left to the log where others will do.
+    pub(super) fn take_free(&mut self, state: ExtentState, floor: usize) -> Option<ExtentNo> {
+        let mut free = numbered(&self.extents).filter(|(_, extent)| extent.is_free());
+        let first = free.next()?.0;
+        let (mut chosen, mut count) = (first, 1);
+        for (number, extent) in free {
+            count += 1;
+            if !extent.prepared && self.extents[chosen.0 as usize].prepared {
+                chosen = number;
+            }
+        }
+        (count > floor).then(|| {
+            let entry = &mut self.extents[chosen.0 as usize];
+            *entry = Extent { state, ..entry.freed() };
+            chosen
+        })
+    }
+
+    /// G5: extents in which nothing is live are free, and so are pages of large extents that no
+    /// value holds.
+    pub(super) fn derive_free(
+        &mut self,
+        extent_pages: u32,
+        liveness: &Liveness,
+        kept: &RangeInclusive<Incarnation>,
+    ) -> bool {
+        self.kept_from = *kept.start();
+        self.large.values_mut().for_each(|run| run.live = false);
+        for (page, &count) in &liveness.large {
+            let Some(run) = self.large.get_mut(&page.0).filter(|_| count == 1) else {
+                return false;
+            };
+            run.live = true;
+        }
+        self.large.retain(|_, run| run.live);
+        let mut used = vec![false; self.extents.len()];
+        for (&start, run) in &self.large {
+            for extent in extents_of(start, run.pages, extent_pages) {
+                let Some(used) = used.get_mut(extent.0 as usize) else { return false };
+                *used = true;
+            }
+        }
+        self.runs = FreeRuns::default();
+        let pages = u64::from(extent_pages);
+        for (number, extent) in self.extents.iter_mut().enumerate() {
+            extent.live = liveness.extents[number];
+            match extent.state.role {
+                Role::Large if used[number] => self.runs.insert(number as u64 * pages, pages),
+                Role::Large => *extent = extent.freed(),
+                // Those after the end of the log never came to be.
+                Role::Log if extent.live == 0 && !kept.contains(&extent.state.incarnation) => {
+                    *extent = extent.freed();
+                }
+                Role::Value if extent.live == 0 => *extent = extent.freed(),
+                _ => {}
+            }
+            if extent.live > 0 && !matches!(extent.state.role, Role::Log | Role::Value) {
+                return false;
+            }
+        }
+        self.large.iter().all(|(&start, run)| self.runs.remove(start, run.pages))
+    }
+}
+
+pub(super) fn numbered(extents: &[Extent]) -> impl Iterator<Item = (ExtentNo, &Extent)> {
+    extents.iter().enumerate().map(|(number, extent)| (ExtentNo(number as u32), extent))
+}
+
+pub(super) fn extents_in(pages: u64, extent_pages: u32) -> usize {
+    (pages / u64::from(extent_pages)) as usize
+}
+
+/// The extents that `pages` pages from `start` on touch.
+pub(super) fn extents_of(
+    start: u64,
+    pages: u64,
+    extent_pages: u32,
+) -> impl Iterator<Item = ExtentNo> {
+    let extent_pages = u64::from(extent_pages);
+    let last = (start + pages - 1) / extent_pages;
+    (start / extent_pages..=last).map(|extent| ExtentNo(extent as u32))
+}

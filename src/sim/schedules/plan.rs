@@ -1,0 +1,169 @@
+//! What each thread of a schedule does.
+
+use super::super::history::{Changes, History, own_key};
+use super::super::random::Random;
+use super::super::workload::{Model, value};
+use super::SHAPE;
+use crate::durability::{Durability, SyncWindow};
+use crate::engine::Background;
+use crate::options::Options;
+use crate::sync::Duration;
+
+/// Threads that write; one more looks, and takes the steps beside the commits.
+pub(super) const WRITERS: usize = 2;
+
+/// A key that all writers count up.
+pub(super) const COUNTER: &[u8] = b"counter";
+
+/// One call. Writers change the keys `a`, `b` and `c` of their own.
+#[derive(Debug, Clone)]
+pub(super) enum Call {
+    /// A batch: `a` and `b` always have one value, or none.
+    Write(Changes, Durability),
+    /// A put, or a delete.
+    Change(Vec<u8>, Option<Vec<u8>>, Durability),
+    /// A conditional put of a key, and whether it has to succeed.
+    PutIfAbsent(Vec<u8>, Vec<u8>, bool),
+    /// Replaces what is surely there.
+    Swap(Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>),
+    /// Counts the common counter up, unless another thread comes between.
+    Count(Durability),
+    Sync,
+    Get(Vec<u8>),
+    /// A snapshot, read key by key.
+    Snapshot,
+    /// As long as the number of calls says, a scan is under way.
+    Scan(usize),
+    Backwards,
+    MultiGet,
+    Step,
+    Slice,
+    Checkpoint,
+    Close,
+}
+
+/// What all threads do.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) threads: Vec<Vec<Call>>,
+    pub(super) history: History,
+    pub(super) background: Background,
+    window_bytes: u64,
+}
+
+impl Plan {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let background =
+            if random.below(4) == 0 { Background::Threads } else { Background::Manual };
+        let mut threads: Vec<_> =
+            (0..WRITERS).map(|thread| writer_calls(thread, &mut random)).collect();
+        threads.push(bystander_calls(background, &mut random));
+        let changes = |calls: &Vec<Call>| calls.iter().map(Call::changes).collect::<Vec<_>>();
+        let history = History::new(&threads.iter().map(changes).collect::<Vec<_>>());
+        let window_bytes = [1500, 20_000][random.below(2) as usize];
+        Self { threads, history, background, window_bytes }
+    }
+
+    pub(super) fn options(&self) -> Options {
+        let options = SHAPE
+            .options()
+            .sync_window(SyncWindow { bytes: self.window_bytes, time: Duration::from_millis(1) });
+        // Threads of the engine's own rest in between, else they hold up the others.
+        let evidence_after = match self.background {
+            Background::Threads => Duration::from_millis(5),
+            Background::Manual => Duration::ZERO,
+        };
+        Options { evidence_after, checkpoint_log_bytes: 40_000, ..options }
+    }
+}
+
+impl Call {
+    /// What it makes of the writer's own keys.
+    fn changes(&self) -> Changes {
+        match self {
+            Self::Write(changes, _) => changes.clone(),
+            Self::Change(key, value, _) | Self::Swap(key, _, value) => {
+                vec![(key.clone(), value.clone())]
+            }
+            Self::PutIfAbsent(key, value, true) => vec![(key.clone(), Some(value.clone()))],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn durability(random: &mut Random) -> Durability {
+    match random.below(6) {
+        0 | 1 => Durability::Buffered,
+        2 => Durability::Written,
+        _ => Durability::Synced,
+    }
+}
+
+fn writer_calls(thread: usize, random: &mut Random) -> Vec<Call> {
+    let mut model = Model::new();
+    let count = 3 + random.below(3) as usize;
+    let calls = (0..count).map(|at| {
+        let call = writer_call(thread, at, &model, random);
+        for (key, value) in call.changes() {
+            match value {
+                Some(value) => model.insert(key, value),
+                None => model.remove(&key),
+            };
+        }
+        call
+    });
+    calls.collect()
+}
+
+fn writer_call(thread: usize, at: usize, model: &Model, random: &mut Random) -> Call {
+    let own = |name| own_key(thread, name);
+    let len = [20, 700, 2600][random.below(3) as usize];
+    let fresh = value(super::super::history::op_number(thread, at), 0, len);
+    match random.below(16) {
+        0..5 => {
+            let pair = (random.below(4) > 0).then_some(fresh);
+            let changes = vec![(own('a'), pair.clone()), (own('b'), pair)];
+            Call::Write(changes, durability(random))
+        }
+        5..8 => Call::Change(own('c'), Some(fresh), durability(random)),
+        8 => Call::Change(own('c'), None, durability(random)),
+        9 => Call::PutIfAbsent(own('c'), fresh, !model.contains_key(&own('c'))),
+        10 => {
+            let new = (random.below(3) > 0).then_some(fresh);
+            Call::Swap(own('c'), model.get(&own('c')).cloned(), new)
+        }
+        11..14 => Call::Count(durability(random)),
+        14 => Call::Get(own(['a', 'b', 'c'][random.below(3) as usize])),
+        _ => Call::Sync,
+    }
+}
+
+fn bystander_calls(background: Background, random: &mut Random) -> Vec<Call> {
+    // The steps are for one thread: it may be the engine's own.
+    let kinds = if background == Background::Manual { 20 } else { 17 };
+    let call = |random: &mut Random| match random.below(kinds) {
+        0 | 1 => {
+            let name = ['a', 'b', 'c'][random.below(3) as usize];
+            Call::Get(own_key(random.below(WRITERS as u64) as usize, name))
+        }
+        2..4 => Call::Snapshot,
+        4..7 => Call::Scan(1 + random.below(3) as usize),
+        7 => Call::Backwards,
+        8..10 => Call::MultiGet,
+        10..16 => Call::Slice,
+        16 => Call::Checkpoint,
+        _ => Call::Step,
+    };
+    let mut calls: Vec<_> = (0..3 + random.below(4)).map(|_| call(random)).collect();
+    if random.below(4) == 0 {
+        calls.push(Call::Close);
+    }
+    calls
+}
+
+/// All keys there can be.
+pub(super) fn all_keys() -> Vec<Vec<u8>> {
+    let own = (0..WRITERS).flat_map(|thread| ['a', 'b', 'c'].map(|name| own_key(thread, name)));
+    own.chain([COUNTER.to_vec()]).collect()
+}

@@ -1,0 +1,94 @@
+//! Locks, threads and time of the operating system.
+
+pub(crate) use super::parallel::{both, cores, for_each_ahead, for_each_parallel};
+use super::{Duration, Ordering};
+pub(super) use std::sync;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU32;
+pub(super) use std::thread;
+pub(crate) use std::time::Instant;
+
+pub(crate) type MutexGuard<'a, T> = sync::MutexGuard<'a, T>;
+
+/// A mutex that a panicking thread does not poison: the engine poisons itself (E1p) where a
+/// panic could leave a half-made change.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A condition variable for [`Mutex`].
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(sync::Condvar);
+
+impl Condvar {
+    pub(crate) const fn new() -> Self {
+        Self(sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn wait_for<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        limit: Duration,
+    ) -> MutexGuard<'a, T> {
+        self.0.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// A number that only grows, and threads that wait until it has. All of them are woken by one
+/// system call and take no lock on their way.
+#[derive(Debug)]
+pub(crate) struct Gate(AtomicU32);
+
+impl Gate {
+    pub(crate) const fn new(value: u32) -> Self {
+        Self(AtomicU32::new(value))
+    }
+
+    pub(crate) fn get(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Sets the number and wakes everyone.
+    pub(crate) fn open(&self, value: u32) {
+        self.0.store(value, Ordering::Release);
+        atomic_wait::wake_all(&self.0);
+    }
+
+    /// Waits until the number is at least `least`; returns it.
+    pub(crate) fn wait_for(&self, least: u32) -> u32 {
+        loop {
+            let value = self.get();
+            if value >= least {
+                return value;
+            }
+            atomic_wait::wait(&self.0, value);
+        }
+    }
+}
+
+/// Monotonic time.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Lets time pass on the calling thread.
+pub(crate) fn sleep(span: Duration) {
+    thread::sleep(span);
+}
