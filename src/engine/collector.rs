@@ -34,9 +34,13 @@ const LOW_WATER: u64 = 4;
 /// The part of an extent, and the pages, that must be garbage for it to be worth collecting.
 const LEAST_GAIN: u64 = 16;
 const LEAST_GAIN_PAGES: u64 = 2;
+/// The most extents that are collected together.
+const MOST_VICTIMS: usize = 16;
 /// Empty log extents that only checkpoints keep, beyond which it is better to write one than to
 /// move anything.
 const KEPT_EMPTY: u64 = 4;
+/// The part of the extents in use beyond which that holds for all that checkpoints keep.
+const KEPT_SHARE: u64 = 4;
 /// The part of the garbage allowed that may be in log which only checkpoints keep.
 const KEPT_PART: u64 = 4;
 /// How often what is retired is looked at.
@@ -189,11 +193,16 @@ impl Collector {
             }
         }
         let occupancy = self.core.space.occupancy();
-        if self.is_short() && occupancy.kept_empty > KEPT_EMPTY && self.checkpoint_for_space()? {
+        let keeps_too_much =
+            occupancy.kept_empty > KEPT_EMPTY || occupancy.kept > occupancy.used / KEPT_SHARE;
+        if self.is_short() && keeps_too_much && self.checkpoint_for_space()? {
             return Ok(true);
         }
-        let Some(victim) = self.choose(since) else { return self.checkpoint_for_space() };
-        match self.collect(work, victim) {
+        let victims = self.choose(since);
+        if victims.is_empty() {
+            return self.checkpoint_for_space();
+        }
+        match self.collect(work, &victims) {
             // There is nowhere to move it, or no log to say so.
             Err(Error::Full { .. }) => self.checkpoint_for_space(),
             collected => collected.map(|()| true),
@@ -204,9 +213,10 @@ impl Collector {
         self.core.space.spare_extents() < LOW_WATER
     }
 
-    /// The extent that is best collected now: what it gives back, by how long that is likely to
-    /// last, for what it costs (cost-benefit, Rosenblum and Ousterhout, 1992).
-    fn choose(&self, since: Incarnation) -> Option<Candidate> {
+    /// The extents that are best collected now, together, so that one write to the log is for all of
+    /// them: by what each gives back, by how long that is likely to last, for what it costs
+    /// (cost-benefit, Rosenblum and Ousterhout, 1992).
+    fn choose(&self, since: Incarnation) -> Vec<Candidate> {
         let whole = self.extent_bytes();
         let worth = |candidate: &Candidate| {
             let live = candidate.live as f64 / whole as f64;
@@ -218,19 +228,35 @@ impl Collector {
         candidates.retain(|candidate| {
             candidate.live + gain <= whole && candidate.state.incarnation < since
         });
-        candidates.into_iter().max_by(|a, b| worth(a).total_cmp(&worth(b)))
+        candidates.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+        let mut live = 0;
+        let mut fit = |candidate: &Candidate| {
+            live += candidate.live;
+            live <= whole / 2
+        };
+        let together =
+            candidates.iter().take(MOST_VICTIMS).map_while(|c| fit(c).then_some(())).count();
+        candidates.truncate(together.max(1));
+        candidates
     }
 
-    /// Moves what is live in `victim`.
-    fn collect(&self, work: &mut Work, victim: Candidate) -> Result<()> {
+    /// Moves what is live in `victims`.
+    fn collect(&self, work: &mut Work, victims: &[Candidate]) -> Result<()> {
         let (index, space) = (&self.core.index, &self.core.space);
-        let moved = for_each_record(&self.core, victim.extent, victim.state, |key, at, value| {
-            if index.get(key) == Some(at) { work.relocation.add(key, at, value) } else { Ok(()) }
-        });
-        moved.and_then(|()| work.relocation.finish()).map_err(|error| self.failure(error))?;
-        if space.is_live(victim.extent, victim.state) {
-            // Some of it could not be read. It stays where it is, for whoever asks for it to hear.
-            space.set_aside(victim.extent);
+        for victim in victims {
+            let relocation = &mut work.relocation;
+            for_each_record(&self.core, victim.extent, victim.state, |key, at, value| {
+                if index.get(key) == Some(at) { relocation.add(key, at, value) } else { Ok(()) }
+            })
+            .map_err(|error| self.failure(error))?;
+        }
+        work.relocation.finish().map_err(|error| self.failure(error))?;
+        for victim in victims {
+            if space.is_live(victim.extent, victim.state) {
+                // Some of it could not be read. It stays where it is, for whoever asks for it to
+                // hear.
+                space.set_aside(victim.extent);
+            }
         }
         self.reclaim(work);
         Ok(())

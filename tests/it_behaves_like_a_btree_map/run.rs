@@ -94,7 +94,7 @@ impl<'p> Run<'p> {
     fn has_room(&self) -> bool {
         let metrics = self.db.metrics();
         let room = metrics.free_bytes + (metrics.max_bytes - metrics.volume_bytes);
-        room >= metrics.max_bytes / 4
+        room >= metrics.max_bytes / 2
     }
 
     fn key(&mut self) -> Vec<u8> {
