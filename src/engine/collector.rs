@@ -253,8 +253,8 @@ impl Collector {
         work.relocation.finish().map_err(|error| self.failure(error))?;
         for victim in victims {
             if space.is_live(victim.extent, victim.state) {
-                // Some of it could not be read. It stays where it is, for whoever asks for it to
-                // hear.
+                // Some of it could not be read, and stays for whoever asks for it to hear; or its
+                // key is too long.
                 space.set_aside(victim.extent);
             }
         }

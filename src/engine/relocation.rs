@@ -53,8 +53,12 @@ impl Relocation {
     }
 
     /// Moves the record of `key` and `value`, which is at `from`; at the latest when
-    /// [`finish`](Self::finish) is called.
+    /// [`finish`](Self::finish) is called. A key so long that the log could not say so stays.
     pub(super) fn add(&mut self, key: &[u8], from: Location, value: &[u8]) -> Result<()> {
+        let to = Location::value(PageNo(0), 0, from.value_len());
+        if self.log.check_size(&Unit::new(&[(Record::Relocate { key, from, to }, &[])])).is_err() {
+            return Ok(());
+        }
         let len = record_len(key.len(), from.value_len());
         if self.copies.len() >= COPY_BYTES {
             self.finish()?;
@@ -109,7 +113,7 @@ impl Relocation {
         let Some(open) = &mut self.open else { return Ok(()) };
         let announcement = Record::Announce { extent: open.extent, state: open.state };
         let mut items: Vec<Item<'_>> = Vec::new();
-        if !std::mem::replace(&mut open.announced, true) {
+        if !open.announced {
             items.push((announcement, &[]));
         }
         let most = (self.core.space.extent_pages() as usize / 4 * PAYLOAD_BYTES).min(COPY_BYTES);
@@ -118,13 +122,17 @@ impl Relocation {
             let record = Record::Relocate { key, from: *from, to: *to };
             if bytes + record.log_len() > most / 2 && !items.is_empty() {
                 self.log.commit(&Unit::new(&items), Durability::Synced)?;
+                // Only now: where there was no room for it, the next commit says it (G4).
+                open.announced = true;
                 items.clear();
                 bytes = 0;
             }
             bytes += record.log_len();
             items.push((record, &[]));
         }
-        self.log.commit(&Unit::new(&items), Durability::Synced).map(drop)
+        self.log.commit(&Unit::new(&items), Durability::Synced)?;
+        open.announced = true;
+        Ok(())
     }
 
     /// The next record opens another extent.

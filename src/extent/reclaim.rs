@@ -127,7 +127,7 @@ impl Space {
                 is_settled(&table, extent)
                     && extent.held == 0
                     && extent.live > 0
-                    && !extent.unreadable
+                    && !extent.set_aside
                     && !busy(*number)
             })
             .map(|(number, extent)| {
@@ -150,9 +150,9 @@ impl Space {
         entry.state == state && entry.live > 0
     }
 
-    /// A live record of `extent` cannot be read: collecting it would be of no use.
+    /// A live record of `extent` cannot be moved: collecting it would be of no use.
     pub(crate) fn set_aside(&self, extent: ExtentNo) {
-        self.table.write().extents[extent.0 as usize].unreadable = true;
+        self.table.write().extents[extent.0 as usize].set_aside = true;
     }
 
     /// How full the extents are.

@@ -20,8 +20,8 @@ pub(super) struct Extent {
     pub(super) open: bool,
     /// Whether nothing refers to it, and it waits until nobody can reach it.
     pub(super) retired: bool,
-    /// Whether a live record in it cannot be read, so that it is not collected.
-    pub(super) unreadable: bool,
+    /// Whether a live record in it cannot be read, or not be moved, so that it is not collected.
+    pub(super) set_aside: bool,
     /// Bytes of the records in it that the index refers to; large values are counted apart.
     pub(super) live: u64,
     /// Bytes of the records in it that only views refer to.
@@ -36,7 +36,7 @@ impl Extent {
         announced: false,
         open: false,
         retired: false,
-        unreadable: false,
+        set_aside: false,
         live: 0,
         held: 0,
     };

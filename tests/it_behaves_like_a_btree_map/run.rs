@@ -89,8 +89,7 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// There is no garbage collection yet: what is written stays. A quarter of the volume is
-    /// left alone, in which the longest value fits.
+    /// Half of the volume is left alone: what is reserved, and adjacent pages for the longest value.
     fn has_room(&self) -> bool {
         let metrics = self.db.metrics();
         let room = metrics.free_bytes + (metrics.max_bytes - metrics.volume_bytes);

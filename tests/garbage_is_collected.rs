@@ -1,0 +1,108 @@
+//! Space comes back while the volume is open, whatever is in the way.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::disk_dir;
+use extentdb::{Db, Options};
+
+const EXTENT: u64 = 16 << 10;
+
+fn open(path: &std::path::Path, extents: u64) -> Db {
+    Options::new().extent_bytes(EXTENT).volume_bytes(extents * EXTENT).open(path).unwrap()
+}
+
+/// Keys that take a batch, and almost an extent, of their own.
+#[test]
+fn the_longest_keys_are_collected_around() {
+    let dir = disk_dir();
+    let path = dir.path().join("x.vol");
+    let db = open(&path, 256);
+    let long = |n: u8| vec![n; 3940];
+    for n in 0..8 {
+        db.put(long(n), []).unwrap();
+        db.put([n], [n; 2000]).unwrap();
+        db.put([n], [n; 1000]).unwrap();
+    }
+    for _ in 0..3 {
+        db.checkpoint().unwrap();
+        db.collect_garbage().unwrap();
+    }
+    db.close().unwrap();
+    let db = open(&path, 256);
+    assert_eq!(db.len(), 16);
+    for n in 0..8 {
+        assert_eq!(db.get(long(n)).unwrap().as_deref(), Some(&[][..]));
+        assert_eq!(db.get([n]).unwrap().as_deref(), Some(&[n; 1000][..]));
+    }
+    assert!(db.check().unwrap().is_clean());
+}
+
+/// Writes eight times what the volume holds; then deletes all of it.
+#[test]
+fn a_volume_is_overwritten_again_and_again() {
+    let dir = disk_dir();
+    let path = dir.path().join("x.vol");
+    let extent = 256 << 10;
+    let options = Options::new().extent_bytes(extent).volume_bytes(64 * extent);
+    let db = options.open(&path).unwrap();
+    let keys = 7000_u32;
+    let value = |key: u32, round: u32| vec![(key ^ round) as u8; 900 + (key % 200) as usize];
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let db = &db;
+            scope.spawn(move || {
+                for round in 0..18 {
+                    for key in (thread..keys).step_by(4) {
+                        db.put(key.to_be_bytes(), value(key, round)).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let metrics = db.metrics();
+    assert!(metrics.written.collected > 0 || metrics.used_bytes < metrics.allowed_bytes);
+    for key in 0..keys {
+        assert_eq!(db.get(key.to_be_bytes()).unwrap().unwrap(), value(key, 17)[..]);
+    }
+    assert!(db.check().unwrap().is_clean());
+    drop(db);
+    let db = options.open(&path).unwrap();
+    assert_eq!(db.len(), u64::from(keys));
+    for key in 0..keys {
+        db.delete(key.to_be_bytes()).unwrap();
+    }
+    db.collect_garbage().unwrap();
+    let used = db.metrics().used_bytes / extent;
+    assert!(used <= 8, "{used} extents are used by nothing");
+}
+
+/// What snapshots show is not collected from under them, and all of it comes back.
+#[test]
+fn snapshots_keep_what_they_show_and_give_it_back() {
+    let dir = disk_dir();
+    let path = dir.path().join("x.vol");
+    let extent = 256 << 10;
+    let db = Options::new().extent_bytes(extent).volume_bytes(128 * extent).open(&path).unwrap();
+    let mut snapshots = Vec::new();
+    for round in 0..8_u8 {
+        for key in 0..2000_u32 {
+            db.put(key.to_be_bytes(), [round; 1000]).unwrap();
+        }
+        snapshots.push((round, db.snapshot()));
+        db.collect_garbage().unwrap();
+    }
+    assert!(db.metrics().held_bytes > 7 * 1000 * 2000);
+    for (round, snapshot) in &snapshots {
+        for entry in snapshot.iter() {
+            assert_eq!(entry.unwrap().value().unwrap(), [*round; 1000][..]);
+        }
+    }
+    drop(snapshots);
+    db.collect_garbage().unwrap();
+    let metrics = db.metrics();
+    assert_eq!((metrics.held_bytes, metrics.pins), (0, 0));
+    assert!(metrics.used_bytes <= metrics.allowed_bytes, "{metrics}");
+    assert!(db.check().unwrap().is_clean());
+}
