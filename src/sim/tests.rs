@@ -322,6 +322,23 @@ pub(super) fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
             ],
         ),
         (
+            "collection before the log is durable",
+            TINY,
+            vec![
+                put(1, 1500),
+                put(2, 1500),
+                put(3, 1400),
+                Op::Checkpoint,
+                put(2, 10),
+                Op::Checkpoint,
+                Op::Delete(1, Buffered),
+                Op::Collect,
+                Op::Put(3, 1300, Buffered),
+                Op::CollectStep,
+                put(4, 1500),
+            ],
+        ),
+        (
             "extents are used again at once",
             Shape { max_pages: 96, ..TINY },
             (0..7)
