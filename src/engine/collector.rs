@@ -43,6 +43,8 @@ const KEPT_EMPTY: u64 = 4;
 const KEPT_SHARE: u64 = 4;
 /// The part of the garbage allowed that may be in log which only checkpoints keep.
 const KEPT_PART: u64 = 4;
+/// Time left to others per time that collecting an extent takes.
+const IDLE_PER_BUSY: u32 = 19;
 /// How often what is retired is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -129,16 +131,29 @@ impl Collector {
 
     /// Collects as it becomes due, until the store closes.
     pub(super) fn run_background(&self) {
-        while self.core.garbage_bell.wait() {
-            // A failure has poisoned the log, or wants space that is not there: the next extent
-            // tries again.
-            while let Ok(true) = self.step() {}
+        while self.core.garbage_bell.wait() && self.collect_what_is_due() {
             while self.is_waiting() {
-                if !self.core.garbage_bell.rest(LOOK_EVERY) {
+                if !self.core.garbage_bell.rest(LOOK_EVERY) || !self.collect_what_is_due() {
                     return;
                 }
-                while let Ok(true) = self.step() {}
                 self.prove_if_idle();
+            }
+        }
+    }
+
+    /// Leaves the device to others for most of the time, unless space is short. False if the store
+    /// closes.
+    fn collect_what_is_due(&self) -> bool {
+        loop {
+            let begun = sync::now();
+            // A failure has poisoned the log, or wants space that is not there: the next extent
+            // tries again.
+            if !matches!(self.step(), Ok(true)) {
+                return true;
+            }
+            let idle = if self.is_short() { 0 } else { IDLE_PER_BUSY };
+            if !self.core.garbage_bell.rest(begun.elapsed() * idle) {
+                return false;
             }
         }
     }
