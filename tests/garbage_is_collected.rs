@@ -84,7 +84,7 @@ fn snapshots_keep_what_they_show_and_give_it_back() {
     let dir = disk_dir();
     let path = dir.path().join("x.vol");
     let extent = 256 << 10;
-    let db = Options::new().extent_bytes(extent).volume_bytes(128 * extent).open(&path).unwrap();
+    let db = Options::new().extent_bytes(extent).volume_bytes(640 * extent).open(&path).unwrap();
     let mut snapshots = Vec::new();
     for round in 0..8_u8 {
         for key in 0..2000_u32 {
