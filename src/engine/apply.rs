@@ -4,6 +4,7 @@ use crate::extent::{LargeRun, LiveChanges, Space};
 use crate::format::ids::{ExtentNo, PageNo};
 use crate::format::large::LargeShape;
 use crate::format::location::{Home, Location};
+use crate::format::moves::{Move, Moves};
 use crate::format::record::{Entries, Entry, Expected, HEAD_BYTES, Record};
 use crate::index::{Edit, Index, Replaced};
 
@@ -26,8 +27,7 @@ pub(super) fn decide(
             (Some(Location::large(pointer.page, value_len)), expected)
         }
         Record::Delete { expected, .. } => (None, expected),
-        Record::Relocate { from, to, .. } => (Some(to), Some(Expected::At(from))),
-        Record::Announce { .. } | Record::Noop => return None,
+        Record::Announce { .. } | Record::Relocate { .. } | Record::Noop => return None,
     };
     let holds = match expected {
         None => true,
@@ -79,16 +79,32 @@ fn apply_record(
             space.announce(extent, state);
             return true;
         }
+        Record::Relocate { moves } => {
+            for Move { key, from, to } in Moves::new(moves).into_iter().flatten().flatten() {
+                if edit.get(key) == Some(from) {
+                    change(edit, space, live, key, Some(to));
+                }
+            }
+            return true;
+        }
         Record::Noop => return true,
         _ => {}
     }
     let Some(fate) = decide(record, page, offset, || edit.get(key)) else { return false };
+    if fate.is_some()
+        && let Some((page, run)) = large_run(record)
+    {
+        space.adopt_large(page, run);
+    }
+    change(edit, space, live, key, fate);
+    true
+}
+
+/// The value of `key` is where `fate` says from now on.
+fn change(edit: &mut Edit<'_>, space: &Space, live: &mut LiveChanges, key: &[u8], fate: Fate) {
     let Replaced { before, kept } = edit.replace(key, fate);
     if let Some(location) = fate {
         live.add(record_extent(space, location), record_bytes(key.len(), location) as i64);
-        if let Some((page, run)) = large_run(record) {
-            space.adopt_large(page, run);
-        }
     }
     if let Some(location) = before {
         let (extent, bytes) = (record_extent(space, location), record_bytes(key.len(), location));
@@ -99,7 +115,6 @@ fn apply_record(
             Some(_) => {}
         }
     }
-    true
 }
 
 /// Where a record says that a large value is.

@@ -56,6 +56,8 @@ pub(crate) struct Checkpointer {
     superblock: Mutex<Superblock>,
     /// Whether that was the last one. Changes under its lock.
     closed: AtomicBool,
+    /// Whether the log that checkpoints keep is in the way of collecting garbage.
+    wanted: AtomicBool,
     work: Mutex<Work>,
 }
 
@@ -144,6 +146,7 @@ impl Checkpointer {
             pace,
             superblock: Mutex::new(superblock),
             closed: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             work: Mutex::new(work),
         }
     }
@@ -162,6 +165,12 @@ impl Checkpointer {
         self.abandon(&mut work);
         while self.step_on(&mut work)? == Progress::UnderWay {}
         Ok(())
+    }
+
+    /// Has the background write one soon.
+    pub(super) fn want(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+        self.core.bell.ring();
     }
 
     /// Writes the next piece; begins a checkpoint where none is under way.
@@ -192,6 +201,7 @@ impl Checkpointer {
         let work = self.work.lock();
         work.image.is_some()
             || work.overdue
+            || self.wanted.load(Ordering::Relaxed)
             || (self.pace.is_due(self.core.backlog().since(work.since), work.bytes)
                 && self.pace.may_retry(self.core.backlog().since(work.refused)))
     }
@@ -206,23 +216,27 @@ impl Checkpointer {
                     break;
                 }
                 let idle = self.idle_per_busy();
-                if !self.core.bell.rest(begun.elapsed() * idle) {
+                if !self.core.bell.rest(begun.elapsed().mul_f64(idle)) {
                     return;
                 }
             }
         }
     }
 
-    /// Time to leave to others per time that a step takes, so that the image is complete when the
+    /// Time to leave to others per time that a step takes: as much as the collector does where it is
+    /// the one who waits; else so that the image is complete when the
     /// log since its beginning has come half the way to the next.
-    fn idle_per_busy(&self) -> u32 {
+    fn idle_per_busy(&self) -> f64 {
+        if self.wanted.load(Ordering::Relaxed) {
+            return self.core.governor.idle_per_busy();
+        }
         let work = self.work.lock();
         let Some(image) = &work.image else { return IDLE_AT_EASE };
         let due = 2.0 * self.pace.share(self.core.backlog().since(image.begun), work.bytes);
         let whole = self.core.index.memory_bytes().max(1) as f64;
         let done = bytes_of(image.stream_pages) as f64 / whole;
         match due {
-            1.0.. => 0,
+            1.0.. => 0.0,
             _ if due > done => IDLE_BEHIND,
             _ => IDLE_AT_EASE,
         }
@@ -231,8 +245,13 @@ impl Checkpointer {
     /// Gives up the image under way; nothing refers to it.
     fn abandon(&self, work: &mut Work) {
         if let Some(image) = work.image.take() {
-            self.core.space.free_image(&image.extents);
+            self.discard(&image);
         }
+    }
+
+    fn discard(&self, image: &Image) {
+        self.core.space.free_image(&image.extents);
+        self.core.space.end_image();
     }
 
     fn step_on(&self, work: &mut Work) -> Result<Progress> {
@@ -252,16 +271,17 @@ impl Checkpointer {
             }
             Ok(Progress::Complete) => Ok(Progress::Complete),
             Err(error @ Error::Full { .. }) => {
-                self.core.space.free_image(&image.extents);
+                self.discard(&image);
                 if work.previous.is_empty() {
                     // What it takes may be there once the log has moved on.
                     work.refused = self.core.backlog();
+                    self.wanted.store(false, Ordering::Relaxed);
                     return Err(error);
                 }
                 self.release_previous(work)?;
                 Ok(Progress::UnderWay)
             }
-            Err(error) => Err(self.failure(error)),
+            Err(error) => Err(self.log.failure(error)),
         }
     }
 
@@ -269,7 +289,7 @@ impl Checkpointer {
     fn release_previous(&self, work: &mut Work) -> Result<()> {
         for _ in 0..2 {
             let written = self.write_superblock(|superblock| superblock.previous = None);
-            written.map_err(|error| self.failure(error))?;
+            written.map_err(|error| self.log.failure(error))?;
         }
         self.core.space.free_image(&std::mem::take(&mut work.previous));
         self.keep_log();
@@ -284,12 +304,8 @@ impl Checkpointer {
         let lives = life(checkpoint).into_iter().chain(previous.and_then(life));
         space.keep_log_from(lives.min().unwrap_or_default());
         self.core.keep_for_image();
+        self.core.take_stock();
         self.core.garbage_bell.ring();
-    }
-
-    /// What the caller is told of `error`; one of the device's poisons the log.
-    fn failure(&self, error: Error) -> Error {
-        if error.is_device_failure() { self.log.fail(error) } else { error }
     }
 
     fn begin(&self) -> Image {
@@ -420,11 +436,13 @@ impl Checkpointer {
         })?;
         // C4: no superblock of the newest generation names them any more.
         self.core.space.free_image(&work.previous);
+        self.core.space.end_image();
         self.keep_log();
         work.previous = std::mem::replace(&mut work.newest, std::mem::take(&mut image.extents));
         work.bytes = image.stream_pages * PAGE_BYTES as u64;
         work.since = image.begun;
         work.overdue = false;
+        self.wanted.store(false, Ordering::Relaxed);
         self.recorder.stop(Stage::Checkpoint, Some(image.started));
         Ok(Progress::Complete)
     }
@@ -503,8 +521,8 @@ struct Copied {
 
 /// Time left to others per time that a step takes: the device is the image's for a twentieth of it,
 /// or for a fifth where that is too slow for what the log brings.
-const IDLE_AT_EASE: u32 = 19;
-const IDLE_BEHIND: u32 = 4;
+const IDLE_AT_EASE: f64 = 19.0;
+const IDLE_BEHIND: f64 = 4.0;
 
 impl Pace {
     fn is_due(&self, backlog: Backlog, image_bytes: u64) -> bool {

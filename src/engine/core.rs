@@ -2,13 +2,14 @@
 
 use super::apply::apply;
 use super::bell::Bell;
+use super::governor::Governor;
 use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
-use crate::extent::{Readers, Space, bytes_of};
+use crate::extent::{Readers, Space, Usage, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation, StoreId};
 use crate::index::Index;
 use crate::options::FatalCallback;
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Duration, Ordering};
 use crate::wal::Host;
 use std::fmt;
 
@@ -24,12 +25,20 @@ pub(crate) struct Core {
     pub(super) bell: Bell,
     /// Rung when there may be garbage to collect, or space to free.
     pub(super) garbage_bell: Bell,
+    pub(super) governor: Governor,
+    /// Garbage allowed per live byte.
+    garbage_ratio: f64,
     /// Who may be reading what the index referred to.
     pub(crate) readers: Readers,
     /// What replay had to do at open, and what has been applied since.
     replayed_bytes: AtomicU64,
     records: AtomicU64,
 }
+
+/// Extents that the space contract allows beside what is live, and garbage in proportion: the
+/// superblocks', three of the log, one that is appended to, two images that end within one, and
+/// one on its way to being free.
+const FIXED_EXTENTS: u64 = 8;
 
 /// Records and bytes of log.
 #[derive(Debug, Default, Clone, Copy)]
@@ -54,6 +63,7 @@ impl Core {
         store: StoreId,
         pool: BufferPool,
         space: Space,
+        garbage_ratio: f64,
         on_fatal: Option<FatalCallback>,
     ) -> Self {
         Self {
@@ -65,6 +75,8 @@ impl Core {
             on_fatal,
             bell: Bell::default(),
             garbage_bell: Bell::default(),
+            governor: Governor::new(),
+            garbage_ratio,
             readers: Readers::default(),
             replayed_bytes: AtomicU64::new(0),
             records: AtomicU64::new(0),
@@ -77,16 +89,38 @@ impl Core {
         self.replayed_bytes.fetch_add(replayed.log_bytes, Ordering::Relaxed);
     }
 
-    /// About the bytes of an image of the index as it is.
-    pub(super) fn image_bytes(&self) -> u64 {
-        self.index.memory_bytes()
+    /// Bytes of an extent.
+    pub(super) fn extent_bytes(&self) -> u64 {
+        bytes_of(u64::from(self.space.extent_pages()))
+    }
+
+    /// Extents that the space contract allows.
+    pub(super) fn allowed_extents(&self) -> u64 {
+        // An image is about as long as the index that it is of.
+        let live = self.space.live_bytes() + self.index.memory_bytes();
+        let allowed = live as f64 * (1.0 + self.garbage_ratio);
+        (allowed as u64).div_ceil(self.extent_bytes()) + FIXED_EXTENTS
+    }
+
+    /// Garbage that the contract allows, in bytes.
+    pub(super) fn allowed_garbage(&self) -> u64 {
+        (self.space.live_bytes() as f64 * self.garbage_ratio) as u64
+    }
+
+    /// Tells the governor how much room is left; returns how all of it is used.
+    pub(super) fn take_stock(&self) -> Usage {
+        let usage = self.space.usage();
+        let of_contract = self.allowed_extents().saturating_sub(usage.used);
+        let of_volume = self.space.spare_extents();
+        let extents = bytes_of(self.space.max_pages()) / self.extent_bytes();
+        self.governor.set_slack(of_contract.min(of_volume), extents);
+        usage
     }
 
     /// Leaves the next image its share of the free extents.
     pub(super) fn keep_for_image(&self) {
-        let extent_bytes = bytes_of(u64::from(self.space.extent_pages()));
         // A tenth more for what comes meanwhile, and one for where it ends and the root.
-        let extents = (self.image_bytes() * 11 / 10).div_ceil(extent_bytes) + 1;
+        let extents = (self.index.memory_bytes() * 11 / 10).div_ceil(self.extent_bytes()) + 1;
         self.space.keep_for_image(extents as usize);
     }
 
@@ -136,8 +170,13 @@ impl Host for Core {
 
     fn rotated(&self) {
         self.keep_for_image();
+        self.take_stock();
         self.bell.ring();
         self.garbage_bell.ring();
+    }
+
+    fn delay(&self, bytes: usize, fill: f64) -> Duration {
+        self.governor.delay(bytes as u64, fill)
     }
 
     fn poisoned(&self, cause: &Error) {

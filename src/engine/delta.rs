@@ -4,6 +4,7 @@ use super::apply::{Fate, decide};
 use crate::format::ids::{BatchNo, PageNo};
 use crate::format::image::Position;
 use crate::format::location::Location;
+use crate::format::moves::{List, Move, Moves};
 use crate::format::record::{Entries, Entry, Record};
 use crate::sync;
 use std::cmp::Ordering;
@@ -68,13 +69,15 @@ impl Delta {
                     if !meet(&record) {
                         return false;
                     }
-                    if !record.key().is_empty() {
+                    if let Record::Relocate { moves } = record {
+                        self.add_moves(moves, batch, index);
+                    } else if !record.key().is_empty() {
                         let entry = &before[..before.len() - walk.rest().len()];
                         self.add_record(&record, page, offset, entry, batch, index);
                     }
                     index += 1;
                 }
-                Some(None) => return false,
+                Some(Some(Entry::Listed { .. }) | None) => return false,
             }
         }
     }
@@ -103,6 +106,28 @@ impl Delta {
             index,
             batch,
         });
+    }
+
+    /// Each move is kept as a list of its own.
+    fn add_moves(&mut self, moves: &[u8], batch: BatchNo, index: u32) {
+        let mut entry = Vec::new();
+        for Move { key, from, to } in Moves::new(moves).into_iter().flatten().flatten() {
+            let mut list = List::new(to);
+            list.push(key, from);
+            entry.clear();
+            Record::Relocate { moves: list.bytes() }.encode_entry(PageNo(0), 0, &mut entry);
+            let (chunk, at) = self.entries.append(&entry);
+            self.lines.push(Line {
+                head: head(key),
+                key_len: key.len() as u16,
+                conditional: true,
+                fate: DELETED,
+                chunk,
+                at,
+                index,
+                batch,
+            });
+        }
     }
 
     /// Number of records.
@@ -165,7 +190,7 @@ impl Chunks {
                 // With equal heads, the shorter is the other's beginning, or both are equal.
                 a.key_len.cmp(&b.key_len)
             } else {
-                self.record(a).0.key().cmp(self.record(b).0.key())
+                key_of(&self.record(a).0).cmp(key_of(&self.record(b).0))
             }
         })
     }
@@ -216,6 +241,9 @@ impl Sorted {
             return Location::unpack(&line.fate);
         }
         let (record, page, offset) = self.entries.record(line);
+        if let Record::Relocate { moves } = record {
+            return if fate == Some(only(moves).from) { Some(only(moves).to) } else { fate };
+        }
         decide(&record, page, offset, || fate).unwrap_or(fate)
     }
 
@@ -231,9 +259,20 @@ impl Sorted {
             let head = line.head.map(u64::to_be_bytes);
             self.key.extend_from_slice(&head.as_flattened()[..usize::from(line.key_len)]);
         } else {
-            self.key.extend_from_slice(self.entries.record(line).0.key());
+            self.key.extend_from_slice(key_of(&self.entries.record(line).0));
         }
     }
+}
+
+/// The key that a line is of.
+fn key_of<'a>(record: &Record<'a>) -> &'a [u8] {
+    if let Record::Relocate { moves } = record { only(moves).key } else { record.key() }
+}
+
+/// The one move of a list.
+fn only(moves: &[u8]) -> Move<'_> {
+    let first = Moves::new(moves).and_then(|mut moves| moves.next()).flatten();
+    first.expect("the list was made here")
 }
 
 fn head(key: &[u8]) -> Head {
@@ -321,7 +360,8 @@ mod tests {
     #[test]
     fn a_key_moves_only_from_where_it_is() {
         let (from, to) = (at(1, 0).unwrap(), Location::value(PageNo(9), 8, 1));
-        let relocate = Record::Relocate { key: b"k", from, to };
+        let moves = list(from, to);
+        let relocate = Record::Relocate { moves: moves.bytes() };
         let fold = |log: &[Vec<u8>], base| sorted(log).fold(base, START);
         assert_eq!(fold(&[batch(1, &[put(b"k", None)]), batch(2, &[relocate])], None), Some(to));
         assert_eq!(fold(&[batch(2, &[relocate])], Some(from)), Some(to));
@@ -329,9 +369,33 @@ mod tests {
         assert_eq!(fold(&[batch(2, &[relocate])], None), None, "it makes no key");
         let overwritten = batch(2, &[put(b"k", None), relocate]);
         assert_eq!(fold(&[batch(1, &[put(b"k", None)]), overwritten], None), at(2, 0));
-        let again = Record::Relocate { key: b"k", from: to, to: Location::value(PageNo(5), 0, 1) };
+        let moves = list(to, Location::value(PageNo(5), 0, 1));
+        let again = Record::Relocate { moves: moves.bytes() };
         let moved = fold(&[batch(2, &[relocate, again])], Some(from));
         assert_eq!(moved, Some(Location::value(PageNo(5), 0, 1)));
+    }
+
+    #[test]
+    fn moves_come_by_key_with_the_records_between_them() {
+        let long = b"a key of more than sixteen bytes";
+        let mut moves = List::new(Location::value(PageNo(9), 0, 1));
+        moves.push(b"z", at(1, 0).unwrap());
+        moves.push(long, at(1, 1).unwrap());
+        let first = batch(1, &[put(b"z", None), put(long, None), put(b"m", None)]);
+        let mut sorted = sorted(&[first, batch(2, &[Record::Relocate { moves: moves.bytes() }])]);
+        assert_eq!(sorted.key(), Some(&long[..]));
+        assert_eq!(sorted.fold(None, START), Some(Location::value(PageNo(9), 32, 1)));
+        assert_eq!(sorted.key(), Some(&b"m"[..]));
+        assert_eq!(sorted.fold(None, START), at(1, 2));
+        let covered = Position { batch: BatchNo(2), records: 1 };
+        assert_eq!(sorted.fold(at(7, 7), covered), at(7, 7), "the image has it already");
+        assert_eq!(sorted.key(), None);
+    }
+
+    fn list(from: Location, to: Location) -> List {
+        let mut list = List::new(to);
+        list.push(b"k", from);
+        list
     }
 
     #[test]

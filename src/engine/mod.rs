@@ -13,13 +13,17 @@ mod core;
 mod creation;
 mod delta;
 mod geometry;
+mod governor;
 mod image;
 mod load;
 mod open;
+mod pacer;
+mod quarantine;
 mod read;
 mod recovery;
 mod relocation;
 mod scan;
+mod victims;
 mod write;
 
 use self::checkpoint::Checkpointer;
@@ -193,24 +197,23 @@ impl Engine {
         metrics.keys = self.len();
         metrics.live_bytes = self.core.space.live_bytes();
         metrics.index_bytes = self.core.index.memory_bytes();
-        let extent_bytes = bytes_of(u64::from(self.core.space.extent_pages()));
-        let occupancy = self.core.space.occupancy();
-        metrics.utilization = (occupancy.settled > 0)
-            .then(|| occupancy.settled_live as f64 / (occupancy.settled * extent_bytes) as f64);
-        metrics.used_bytes = occupancy.used * extent_bytes;
-        metrics.allowed_bytes = self.collector.allowed_extents() * extent_bytes;
-        metrics.held_bytes = occupancy.held * extent_bytes;
+        let bytes = |extents: u64| extents * self.core.extent_bytes();
+        metrics.utilization =
+            (usage.settled > 0).then(|| usage.settled_live as f64 / bytes(usage.settled) as f64);
+        metrics.used_bytes = bytes(usage.used);
+        metrics.allowed_bytes = bytes(self.core.allowed_extents());
+        metrics.held_bytes = bytes(usage.held);
         let pins = self.core.index.pins();
         metrics.pins = pins.count as u64;
         metrics.oldest_pin_age = pins.oldest_since.map(|since| since.elapsed());
         metrics.pinned_bytes = pins.held_value_bytes;
         metrics.volume_bytes = bytes_of(self.core.volume.len_pages());
         metrics.max_bytes = bytes_of(self.core.space.max_pages());
-        metrics.log_bytes = bytes_of(usage.log_pages);
-        metrics.value_bytes = bytes_of(usage.value_pages);
-        metrics.large_bytes = bytes_of(usage.large_pages);
-        metrics.image_bytes = bytes_of(usage.image_pages);
-        metrics.free_bytes = bytes_of(usage.free_pages);
+        metrics.log_bytes = bytes(usage.log);
+        metrics.value_bytes = bytes(usage.value);
+        metrics.large_bytes = bytes(usage.large);
+        metrics.image_bytes = bytes(usage.image);
+        metrics.free_bytes = bytes(usage.free);
         metrics
     }
 

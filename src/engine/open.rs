@@ -94,6 +94,7 @@ impl Engine {
             superblock.store,
             pool.clone(),
             Space::new(Arc::clone(volume), pool.clone(), superblock.extent_pages, max_pages),
+            options.garbage_ratio,
             options.on_fatal.clone(),
         ));
         let Recovered { start, images, superblock } =
@@ -125,8 +126,9 @@ impl Engine {
             images,
         );
         let checkpointer = Arc::new(checkpointer);
-        let collector = Collector::new(&core, &log, &checkpointer, options.garbage_ratio);
+        let collector = Collector::new(&core, &log, &checkpointer);
         core.keep_for_image();
+        core.take_stock();
         let engine = Arc::new(Self {
             core,
             log,

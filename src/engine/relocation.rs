@@ -1,6 +1,7 @@
 //! Moving live records to the open value extent.
 
 use super::core::Core;
+use super::pacer::Pacer;
 use crate::device::Purpose;
 use crate::durability::Durability;
 use crate::error::Result;
@@ -8,17 +9,16 @@ use crate::extent::bytes_of;
 use crate::format::extent_state::ExtentState;
 use crate::format::ids::{ExtentNo, PAGE_BYTES, PageNo, pages_for};
 use crate::format::location::Location;
-use crate::format::log_page::PAYLOAD_BYTES;
+use crate::format::moves::{List, MOST_HEAD_BYTES, START_BYTES};
 use crate::format::record::Record;
 use crate::format::value_record::{ValueIdentity, encode, record_len};
 use crate::sync::Arc;
-use crate::wal::{Item, Log, Unit};
+use crate::wal::{Log, Unit};
 use std::fmt;
 
 /// Bytes that are copied before they are written: the largest request that NVMe devices commonly
 /// take whole.
 const COPY_BYTES: usize = 1 << 20;
-
 /// The stream of what the collector moves.
 pub(super) struct Relocation {
     core: Arc<Core>,
@@ -26,7 +26,8 @@ pub(super) struct Relocation {
     open: Option<Open>,
     /// Records on their way to `next` of the open extent.
     copies: Vec<u8>,
-    moves: Vec<Move>,
+    /// What they are copies of.
+    moves: Option<List>,
 }
 
 /// The value extent that is appended to.
@@ -40,34 +41,34 @@ struct Open {
     announced: bool,
 }
 
-struct Move {
-    key: Vec<u8>,
-    from: Location,
-    to: Location,
-}
-
 impl Relocation {
     pub(super) fn new(core: &Arc<Core>, log: &Arc<Log>) -> Self {
         let (core, log) = (Arc::clone(core), Arc::clone(log));
-        Self { core, log, open: None, copies: Vec::new(), moves: Vec::new() }
+        Self { core, log, open: None, copies: Vec::new(), moves: None }
     }
 
     /// Moves the record of `key` and `value`, which is at `from`; at the latest when
     /// [`finish`](Self::finish) is called. A key so long that the log could not say so stays.
-    pub(super) fn add(&mut self, key: &[u8], from: Location, value: &[u8]) -> Result<()> {
-        let to = Location::value(PageNo(0), 0, from.value_len());
-        if self.log.check_size(&Unit::new(&[(Record::Relocate { key, from, to }, &[])])).is_err() {
+    pub(super) fn add(
+        &mut self,
+        key: &[u8],
+        from: Location,
+        value: &[u8],
+        pacer: &Pacer<'_>,
+    ) -> Result<()> {
+        let move_len = MOST_HEAD_BYTES + key.len();
+        if START_BYTES + move_len > self.log.longest_list() {
             return Ok(());
         }
         let len = record_len(key.len(), from.value_len());
         if self.copies.len() >= COPY_BYTES {
-            self.finish()?;
+            self.flush(pacer)?;
         }
-        let extent_bytes = bytes_of(u64::from(self.core.space.extent_pages()));
+        let extent_bytes = self.core.extent_bytes();
         if let Some(open) = &self.open
             && bytes_of(open.next) + (self.copies.len() + len) as u64 > extent_bytes
         {
-            self.finish()?;
+            self.finish(pacer)?;
             self.seal();
         }
         let open = match &self.open {
@@ -87,13 +88,13 @@ impl Relocation {
         self.copies.resize(start + len, 0);
         encode(identity, key, value, &mut self.copies[start..]);
         let to = Location::value(page, offset, from.value_len());
-        self.moves.push(Move { key: key.to_vec(), from, to });
+        self.moves.get_or_insert_with(|| List::new(to)).push(key, from);
         Ok(())
     }
 
-    /// Makes the copies durable, then has the index refer to them (G1, G2).
-    pub(super) fn finish(&mut self) -> Result<()> {
-        let Some(open) = self.open.as_mut().filter(|_| !self.moves.is_empty()) else {
+    /// Writes the copies and makes them durable, then has the log say where they are (G1, G2).
+    fn flush(&mut self, pacer: &Pacer<'_>) -> Result<()> {
+        let Some(open) = self.open.as_mut().filter(|_| self.moves.is_some()) else {
             return Ok(());
         };
         let start = open.first.plus(open.next);
@@ -105,38 +106,33 @@ impl Relocation {
         self.core.volume.barrier()?;
         open.next += pages;
         self.copies.clear();
-        let moves = std::mem::take(&mut self.moves);
-        self.commit(&moves)
-    }
-
-    fn commit(&mut self, moves: &[Move]) -> Result<()> {
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let announcement = Record::Announce { extent: open.extent, state: open.state };
-        let mut items: Vec<Item<'_>> = Vec::new();
-        if !open.announced {
-            items.push((announcement, &[]));
+        pacer.pause();
+        open.announce(&self.log)?;
+        if let Some(moves) = self.moves.take() {
+            self.log.offer(moves)?;
         }
-        let most = (self.core.space.extent_pages() as usize / 4 * PAYLOAD_BYTES).min(COPY_BYTES);
-        let mut bytes = Unit::new(&items).log_len();
-        for Move { key, from, to } in moves {
-            let record = Record::Relocate { key, from: *from, to: *to };
-            if bytes + record.log_len() > most / 2 && !items.is_empty() {
-                self.log.commit(&Unit::new(&items), Durability::Synced)?;
-                // Only now: where there was no room for it, the next commit says it (G4).
-                open.announced = true;
-                items.clear();
-                bytes = 0;
-            }
-            bytes += record.log_len();
-            items.push((record, &[]));
-        }
-        self.log.commit(&Unit::new(&items), Durability::Synced)?;
-        open.announced = true;
+        pacer.waited();
         Ok(())
     }
 
-    /// The next record opens another extent.
-    pub(super) fn seal(&mut self) {
+    /// Waits until all that was added is where it moves to.
+    pub(super) fn finish(&mut self, pacer: &Pacer<'_>) -> Result<()> {
+        self.flush(pacer)?;
+        self.log.drain()?;
+        pacer.waited();
+        Ok(())
+    }
+
+    /// Gives up what has not been logged; the copies are garbage.
+    pub(super) fn abandon(&mut self) {
+        self.copies.clear();
+        self.moves = None;
+        self.log.withdraw();
+    }
+
+    /// The next record opens another extent. All that was added to this one is finished: until then
+    /// nothing refers to it, and yet it is not empty.
+    fn seal(&mut self) {
         if let Some(open) = self.open.take() {
             self.core.space.seal_value_extent(open.extent);
         }
@@ -148,6 +144,16 @@ impl Open {
         let (extent, state) = core.space.open_value_extent()?;
         let first = PageNo(u64::from(extent.0) * u64::from(core.space.extent_pages()));
         Ok(Self { extent, state, first, next: 0, announced: false })
+    }
+
+    /// G4: the log says what the extent is before it says what is in it.
+    fn announce(&mut self, log: &Log) -> Result<()> {
+        if !self.announced {
+            let record = Record::Announce { extent: self.extent, state: self.state };
+            log.commit(&Unit::new(&[(record, &[])]), Durability::Synced)?;
+            self.announced = true;
+        }
+        Ok(())
     }
 }
 

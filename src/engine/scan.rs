@@ -2,9 +2,9 @@
 //! is passed over: the values in it cannot be moved.
 
 use super::core::Core;
+use super::pacer::Pacer;
 use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
-use crate::extent::bytes_of;
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation, PAGE_BYTES, PageNo};
 use crate::format::location::Location;
@@ -13,7 +13,7 @@ use crate::format::record::{Record, decode_record};
 use crate::format::value_record::{self, ValueIdentity};
 
 /// Pages that are read at a time.
-const READ_PAGES: usize = 256;
+const READ_PAGES: usize = 64;
 
 /// What looks at a record: its key, location and value.
 type Visit<'a> = dyn FnMut(&[u8], Location, &[u8]) -> Result<()> + 'a;
@@ -23,11 +23,12 @@ pub(super) fn for_each_record(
     core: &Core,
     extent: ExtentNo,
     state: ExtentState,
+    pacer: &Pacer<'_>,
     mut visit: impl FnMut(&[u8], Location, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let pages = core.space.extent_pages() as usize;
     let first = PageNo(u64::from(extent.0) * pages as u64);
-    let bytes = read_extent(core, first, pages)?;
+    let bytes = read_extent(core, first, pages, pacer)?;
     match state.role {
         Role::Log => scan_log(core, first, state.incarnation, &bytes, &mut visit),
         Role::Value => scan_values(core, first, state.incarnation, &bytes, &mut visit),
@@ -36,9 +37,10 @@ pub(super) fn for_each_record(
 }
 
 /// The extent's bytes, zeros where a page cannot be read.
-fn read_extent(core: &Core, first: PageNo, pages: usize) -> Result<AlignedBuf> {
-    let mut bytes = AlignedBuf::new(bytes_of(pages as u64) as usize)?;
+fn read_extent(core: &Core, first: PageNo, pages: usize, pacer: &Pacer<'_>) -> Result<AlignedBuf> {
+    let mut bytes = core.pool.take(pages)?;
     for (i, window) in bytes.chunks_mut(READ_PAGES * PAGE_BYTES).enumerate() {
+        pacer.pause();
         let at = first.plus((i * READ_PAGES) as u64);
         let Err(error) = core.volume.read(at, window) else { continue };
         if matches!(error, Error::Closed) {

@@ -245,7 +245,7 @@ impl Engine {
         let shape = LargeShape { key_len: key.len(), value_len };
         let allocation = self
             .with_room(|| self.core.space.allocate(shape.pages()))
-            .map_err(|error| self.poison(error))?;
+            .map_err(|error| self.log.failure(error))?;
         let writer = LargeWriter {
             volume: &self.core.volume,
             pool: &self.core.pool,
@@ -254,7 +254,7 @@ impl Engine {
         match writer.write(&allocation, key, value_len, source) {
             Ok(pointer) => Ok(Written { allocation, pointer }),
             Err(error) => {
-                let error = self.poison(error);
+                let error = self.log.failure(error);
                 self.finish(
                     &[Written { allocation, pointer: LargePointer::default() }],
                     Some(&error),
@@ -262,11 +262,6 @@ impl Engine {
                 Err(error)
             }
         }
-    }
-
-    /// E1p: a failed transfer poisons the handle before the caller hears of it.
-    fn poison(&self, error: Error) -> Error {
-        if error.is_device_failure() { self.log.fail(error) } else { error }
     }
 
     /// Remembers what is announced, or takes back what nothing refers to nor writes to any more.
@@ -298,12 +293,13 @@ impl Engine {
     /// Does `work`, which is refused and has no effect where the volume is full: has garbage
     /// collected then, and tries again.
     fn with_room<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
-        let mut refused = None;
+        let (mut since, mut refusals) = (None, 0);
         loop {
             match work() {
                 Err(full @ Error::Full { .. }) => {
-                    let (again, since) = (refused.is_some(), self.collector.now());
-                    if !self.collector.make_room(*refused.get_or_insert(since), again)? {
+                    let since = *since.get_or_insert(self.core.space.newest_incarnation());
+                    refusals += 1;
+                    if !self.collector.make_room(since, refusals)? {
                         return Err(full);
                     }
                 }

@@ -1,6 +1,7 @@
 //! Extents: which hold what, where there is room, and the large values in them.
 
 mod adopt;
+mod heat;
 pub(crate) mod large;
 mod liveness;
 mod readers;
@@ -8,9 +9,11 @@ mod reclaim;
 mod runs;
 mod space;
 mod table;
+mod usage;
 
 pub(crate) use liveness::{LiveChanges, Liveness};
 pub(crate) use readers::Readers;
-pub(crate) use reclaim::{Candidate, Occupancy, Retired};
+pub(crate) use reclaim::{Candidate, Retired};
 pub(crate) use space::{Allocation, Space, bytes_of};
 pub(crate) use table::LargeRun;
+pub(crate) use usage::Usage;

@@ -4,7 +4,7 @@
 //! frees it when no crash can bring back a reference, and nobody who looked one up before is left.
 
 use super::space::Space;
-use super::table::{Extent, Table, numbered};
+use super::table::numbered;
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation, PageNo};
 
@@ -23,28 +23,8 @@ pub(crate) struct Candidate {
     pub(crate) state: ExtentState,
     /// Bytes of its live records.
     pub(crate) live: u64,
-    /// How many lives have begun since its own.
-    pub(crate) age: u64,
-}
-
-/// How the extents are used that hold records beside their keys.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Occupancy {
-    /// Bytes of live records in all of them.
-    pub(crate) live: u64,
-    /// Extents that can be collected, and the live bytes in them.
-    pub(crate) settled: u64,
-    pub(crate) settled_live: u64,
-    /// Log extents that the older checkpoint keeps, and the live bytes in them.
-    pub(crate) kept: u64,
-    pub(crate) kept_live: u64,
-    /// Those of them in which nothing is live.
-    pub(crate) kept_empty: u64,
-    /// Extents with records that only views refer to, and the bytes of these.
-    pub(crate) held: u64,
-    pub(crate) held_bytes: u64,
-    /// Extents that are neither free nor those of the superblocks.
-    pub(crate) used: u64,
+    /// How much faster than elsewhere what is live in it dies.
+    pub(crate) heat: f64,
 }
 
 impl Space {
@@ -121,24 +101,20 @@ impl Space {
     /// views refer to. The log still needs those that are `busy`.
     pub(crate) fn candidates(&self, busy: impl Fn(ExtentNo) -> bool) -> Vec<Candidate> {
         let table = self.table.read();
-        let newest = table.serial;
+        let all_live = self.live_bytes();
         numbered(&table.extents)
             .filter(|(number, extent)| {
-                is_settled(&table, extent)
+                table.is_settled(extent)
                     && extent.held == 0
                     && extent.live > 0
                     && !extent.set_aside
                     && !busy(*number)
             })
-            .map(|(number, extent)| {
-                let born = extent.state.incarnation;
-                let since = if born.epoch == table.epoch { born.serial } else { 0 };
-                Candidate {
-                    extent: number,
-                    state: extent.state,
-                    live: extent.live,
-                    age: 1 + newest - since,
-                }
+            .map(|(number, extent)| Candidate {
+                extent: number,
+                state: extent.state,
+                live: extent.live,
+                heat: extent.heat.relative(table.died, all_live, extent.live),
             })
             .collect()
     }
@@ -154,36 +130,4 @@ impl Space {
     pub(crate) fn set_aside(&self, extent: ExtentNo) {
         self.table.write().extents[extent.0 as usize].set_aside = true;
     }
-
-    /// How full the extents are.
-    pub(crate) fn occupancy(&self) -> Occupancy {
-        let table = self.table.read();
-        let mut sum = Occupancy::default();
-        for extent in &table.extents {
-            let role = extent.state.role;
-            sum.used += u64::from(!extent.is_free() && role != Role::Super);
-            sum.live += extent.live;
-            sum.held += u64::from(extent.held > 0);
-            sum.held_bytes += extent.held;
-            if is_settled(&table, extent) {
-                sum.settled += 1;
-                sum.settled_live += extent.live;
-            } else if role == Role::Log {
-                sum.kept += 1;
-                sum.kept_live += extent.live;
-                sum.kept_empty += u64::from(extent.is_empty());
-            }
-        }
-        sum
-    }
-}
-
-/// Whether it holds records, takes no more, and no checkpoint needs it.
-fn is_settled(table: &Table, extent: &Extent) -> bool {
-    let is_past = match extent.state.role {
-        Role::Log => extent.state.incarnation < table.kept_from,
-        Role::Value => !extent.open,
-        _ => false,
-    };
-    is_past && !extent.retired
 }

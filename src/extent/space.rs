@@ -42,16 +42,6 @@ pub(crate) struct Space {
     preparing: Mutex<()>,
 }
 
-/// Pages by what they hold.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Usage {
-    pub(crate) log_pages: u64,
-    pub(crate) value_pages: u64,
-    pub(crate) large_pages: u64,
-    pub(crate) image_pages: u64,
-    pub(crate) free_pages: u64,
-}
-
 impl Space {
     /// A volume of which nothing is known but its superblocks.
     pub(crate) fn new(
@@ -101,10 +91,16 @@ impl Space {
     pub(crate) fn count_live(&self, changes: &LiveChanges) {
         // One number for all, as it wraps; only the one who applies changes it.
         self.live_bytes.fetch_add(changes.total as u64, Ordering::Relaxed);
+        let all_live = self.live_bytes();
         let mut table = self.table.write();
+        let table = &mut *table;
         for &(extent, change) in &changes.extents {
-            let live = &mut table.extents[extent.0 as usize].live;
-            *live = live.checked_add_signed(change).expect("G5: live bytes are exact");
+            let entry = &mut table.extents[extent.0 as usize];
+            entry.live = entry.live.checked_add_signed(change).expect("G5: live bytes are exact");
+            if change < 0 {
+                table.died += change.unsigned_abs();
+                entry.heat.add(change.unsigned_abs(), table.died, all_live);
+            }
         }
         for &(extent, bytes) in &changes.held {
             table.extents[extent.0 as usize].held += bytes;
@@ -144,24 +140,6 @@ impl Space {
         }
     }
 
-    /// What holds how much.
-    pub(crate) fn usage(&self) -> Usage {
-        let table = self.table.read();
-        let mut usage = Usage::default();
-        for extent in &table.extents {
-            let pages = u64::from(self.extent_pages);
-            match extent.state.role {
-                Role::Log => usage.log_pages += pages,
-                Role::Value => usage.value_pages += pages,
-                Role::Large => usage.large_pages += pages,
-                Role::Checkpoint => usage.image_pages += pages,
-                _ if extent.is_free() => usage.free_pages += pages,
-                _ => {}
-            }
-        }
-        usage
-    }
-
     /// Free extents that are prepared, for the superblock.
     pub(crate) fn prepared_spares(&self, limit: usize) -> Vec<ExtentNo> {
         let table = self.table.read();
@@ -187,7 +165,7 @@ impl Space {
 
     fn try_reserve(&self, for_puts: bool) -> Option<ExtentNo> {
         let mut table = self.table.write();
-        let keep = if for_puts { table.put_floor() } else { table.image_extents };
+        let keep = if for_puts { table.put_floor() } else { table.image_floor() };
         let mut free = numbered(&table.extents).filter(|(_, extent)| extent.is_free());
         let (mut chosen, first) = free.next()?;
         let mut count = 1;
@@ -348,14 +326,23 @@ impl Space {
     /// Sets an extent aside for an image.
     pub(crate) fn take_image_extent(&self, image: Incarnation) -> Result<ExtentNo> {
         let state = ExtentState { role: Role::Checkpoint, incarnation: image };
-        self.take(|table| table.take_free(state, 0))
+        self.take(|table| {
+            let extent = table.take_free(state, 0)?;
+            table.image_taken += 1;
+            Some(extent)
+        })
+    }
+
+    /// The image under way is complete, or given up: the next will take as much again.
+    pub(crate) fn end_image(&self) {
+        self.table.write().image_taken = 0;
     }
 
     /// Starts a fresh life of a free extent, as one that the collector appends to.
     pub(crate) fn open_value_extent(&self) -> Result<(ExtentNo, ExtentState)> {
         self.take(|table| {
             let state = ExtentState { role: Role::Value, incarnation: table.next_incarnation() };
-            let extent = table.take_free(state, table.image_extents)?;
+            let extent = table.take_free(state, table.image_floor())?;
             table.extents[extent.0 as usize].open = true;
             Some((extent, state))
         })
@@ -386,6 +373,12 @@ impl Space {
             assert_eq!(entry.state.role, Role::Checkpoint, "C4: only images are given up here");
             *entry = entry.freed();
         }
+    }
+
+    /// That of the life that began last.
+    pub(crate) fn newest_incarnation(&self) -> Incarnation {
+        let table = self.table.read();
+        Incarnation { epoch: table.epoch, serial: table.serial }
     }
 
     /// An incarnation for an image.

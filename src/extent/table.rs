@@ -1,5 +1,6 @@
 //! The extent table: what each extent is for, and what of it is free.
 
+use super::heat::Heat;
 use super::liveness::Liveness;
 use super::runs::FreeRuns;
 use crate::format::extent_state::{ExtentState, Role};
@@ -26,6 +27,7 @@ pub(super) struct Extent {
     pub(super) live: u64,
     /// Bytes of the records in it that only views refer to.
     pub(super) held: u64,
+    pub(super) heat: Heat,
 }
 
 impl Extent {
@@ -39,6 +41,7 @@ impl Extent {
         set_aside: false,
         live: 0,
         held: 0,
+        heat: Heat::NONE,
     };
 
     /// Free, and prepared as this one is.
@@ -77,8 +80,11 @@ pub(super) struct Table {
     pub(super) dead: Vec<PageNo>,
     /// Log extents of this life and later ones are kept for the older checkpoint.
     pub(super) kept_from: Incarnation,
-    /// Free extents that are left to the next image.
+    /// Bytes of records that the index referred to once and does no more.
+    pub(super) died: u64,
+    /// Extents that the next image takes, and those that it has already.
     pub(super) image_extents: usize,
+    pub(super) image_taken: usize,
     pub(super) epoch: Epoch,
     pub(super) serial: u64,
 }
@@ -95,7 +101,9 @@ impl Table {
             large: BTreeMap::new(),
             dead: Vec::new(),
             kept_from: Incarnation::default(),
+            died: 0,
             image_extents: 0,
+            image_taken: 0,
             epoch: Epoch(0),
             serial: 0,
         }
@@ -143,9 +151,14 @@ impl Table {
         self.extents.iter().filter(|extent| extent.is_free()).count()
     }
 
+    /// Free extents that are left to the next image: the rest of what it takes.
+    pub(super) fn image_floor(&self) -> usize {
+        self.image_extents.saturating_sub(self.image_taken)
+    }
+
     /// Free extents that puts leave: for the next image, two for the log, two for the collector.
     pub(super) fn put_floor(&self) -> usize {
-        self.image_extents + 4
+        self.image_floor() + 4
     }
 
     /// Free extents that are missing from those that puts leave.
@@ -170,6 +183,21 @@ impl Table {
             *entry = Extent { state, ..entry.freed() };
             chosen
         })
+    }
+
+    /// Whether it is of the log that the older checkpoint needs.
+    pub(super) fn keeps(&self, extent: &Extent) -> bool {
+        extent.state.role == Role::Log && extent.state.incarnation >= self.kept_from
+    }
+
+    /// Whether it holds records, takes no more, and no checkpoint needs it.
+    pub(super) fn is_settled(&self, extent: &Extent) -> bool {
+        let is_past = match extent.state.role {
+            Role::Log => !self.keeps(extent),
+            Role::Value => !extent.open,
+            _ => false,
+        };
+        is_past && !extent.retired
     }
 
     /// G5: extents in which nothing is live are free, and so are pages of large extents that no

@@ -18,10 +18,10 @@ use super::image::{
 use super::large::{self, BLOCK_BYTES, FIXED_BYTES, LargeIdentity, LargeShape};
 use super::location::{Home, Location};
 use super::log_page::{self, HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind};
+use super::moves::{self, List};
 use super::record::{
     self, ANNOUNCE_BYTES, BATCH_ENTRY_BYTES, EXPECTED_BYTES, Expected, LargePointer,
-    MAX_PREFIX_BYTES, MOVED_BYTES, PLACE_BYTES, POINTER_BYTES, RECORD_ALIGN, Record,
-    encode_batch_entry,
+    MAX_PREFIX_BYTES, PLACE_BYTES, POINTER_BYTES, RECORD_ALIGN, Record, encode_batch_entry,
 };
 use super::superblock::{
     self, Anchor, Checkpoint, FORMAT_VERSION, MAGIC, MAX_SPARES, Superblock, SuperblockFault,
@@ -406,17 +406,18 @@ fn the_record_and_its_parts_are_as_documented() {
 }
 
 #[test]
-fn the_relocation_is_as_documented() {
-    let from = location();
-    let to = Location::value(PageNo(0x7172_7374), 0x0158, from.value_len());
-    let relocate = prefix_of(&Record::Relocate { key: b"key", from, to });
-    assert_eq!(relocate[record::VALUE_LEN_AT..record::HEAD_BYTES], u32s(from.value_len()));
-    let relocation = &relocate[record::HEAD_BYTES..];
-    let fields: [Field<'_>; 1] = [("location", None, to.encode().to_vec())];
-    check("Relocation", MOVED_BYTES, relocation, &fields);
-    let expectation = &relocation[MOVED_BYTES..];
-    assert_eq!(expectation.len(), EXPECTED_BYTES);
-    assert_eq!(expectation[..Location::BYTES], from.encode());
+fn the_moves_of_a_relocation_are_as_documented() {
+    let from = Location::value(PageNo(0x5152_5354), 0x0158, 0x0162_6364);
+    let mut moves = List::new(Location::value(PageNo(0x7172_7374), 0x0158, 0));
+    moves.push(b"key", from);
+    let fields: [Field<'_>; 2] = [
+        ("page", Some(moves::PAGE_AT), u32s(0x7172_7374)),
+        ("offset", Some(moves::OFFSET_AT), u16s(0x0158)),
+    ];
+    check("Start of the copies", moves::START_BYTES, moves.bytes(), &fields);
+    let relocate = prefix_of(&Record::Relocate { moves: moves.bytes() });
+    let len = moves.bytes().len() as u32;
+    assert_eq!(relocate[record::VALUE_LEN_AT..record::HEAD_BYTES], u32s(len));
 }
 
 #[test]
@@ -425,8 +426,9 @@ fn the_kinds_and_flags_of_records_are_as_documented() {
     let pointer = LargePointer { barriered: false, ..POINTER };
     let put = Record::Put { key, value_len: 1, expected: None };
     let put_large = Record::PutLarge { key, value_len: 1, pointer, expected: None };
-    let to = Location::value(PageNo(1), 8, location().value_len());
-    let relocate = Record::Relocate { key, from: location(), to };
+    let mut moves = List::new(Location::value(PageNo(1), 8, 0));
+    moves.push(key, Location::log(PageNo(2), 3, 4));
+    let relocate = Record::Relocate { moves: moves.bytes() };
     let mut batch = Vec::new();
     encode_batch_entry(BatchNo(1), &mut batch);
     let op = |record: &Record<'_>| u64::from(prefix_of(record)[record::OP_AT]);
@@ -444,10 +446,17 @@ fn the_kinds_and_flags_of_records_are_as_documented() {
     let conditional = Record::Put { key, value_len: 1, expected: Some(Expected::Absent) };
     let barriered = Record::PutLarge { key, value_len: 1, pointer: POINTER, expected: None };
     let flags = |record: &Record<'_>| u64::from(prefix_of(record)[record::FLAGS_AT]);
-    let documented = [(flags(&conditional), "conditional"), (flags(&barriered), "barriered")];
+    let (mut in_memory, mut in_footer) = (Vec::new(), Vec::new());
+    relocate.encode_entry(PageNo(1), 0, &mut in_memory);
+    record::for_footer(&in_memory, &mut in_footer).unwrap();
+    let documented = [
+        (flags(&conditional), "conditional"),
+        (flags(&barriered), "barriered"),
+        (u64::from(in_footer[record::FLAGS_AT]), "listed"),
+    ];
     assert_eq!(values("Record flags"), documented);
     assert_eq!((flags(&put), flags(&put_large)), (0, 0));
-    assert_eq!((flags(&relocate), flags(&Record::Noop)), (flags(&conditional), 0));
+    assert_eq!((flags(&relocate), flags(&Record::Noop)), (0, 0));
 }
 
 #[test]
@@ -949,10 +958,11 @@ fn the_example_of_a_packed_record_is_as_documented() {
     check_dump("packed-record", &packed, packed.len());
 
     let from = Location::log(PageNo(18), 8, 3);
-    let to = Location::value(identity.page, identity.offset, 3);
-    let record = Record::Relocate { key: b"user:1", from, to };
+    let mut moves = List::new(Location::value(identity.page, identity.offset, 3));
+    moves.push(b"user:1", from);
+    let record = Record::Relocate { moves: moves.bytes() };
     let mut stream = prefix_of(&record);
-    stream.extend_from_slice(b"user:1");
+    stream.extend_from_slice(moves.bytes());
     stream.resize(record.log_len(), 0);
     check_dump("relocate-record", &stream, stream.len());
 }

@@ -63,8 +63,17 @@ impl Location {
     /// If no packed record starts at `offset`.
     #[must_use]
     pub(crate) fn value(page: PageNo, offset: u16, value_len: u32) -> Self {
-        assert!(is_packed_offset(offset), "a packed record starts at a multiple of 8 in its page");
+        assert!(
+            Self::is_packed_at(offset),
+            "a packed record starts at a multiple of 8 in its page"
+        );
         Self { page: page_bits(page), value_len, offset, home: Home::Value }
+    }
+
+    /// Whether a packed record may start `offset` bytes into a page.
+    #[must_use]
+    pub(crate) fn is_packed_at(offset: u16) -> bool {
+        usize::from(offset) < PAGE_BYTES && offset.is_multiple_of(PACKED_ALIGN)
     }
 
     /// The first page to read.
@@ -168,7 +177,7 @@ impl Location {
     /// Whether a packed record can be there, if it is one.
     fn is_sound(self) -> bool {
         self.home != Home::Value
-            || is_packed_offset(self.offset) && self.value_len <= Self::MAX_INLINE_BYTES
+            || Self::is_packed_at(self.offset) && self.value_len <= Self::MAX_INLINE_BYTES
     }
 }
 
@@ -176,10 +185,6 @@ impl std::fmt::Debug for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}@{}+{} len {}", self.home, self.page, self.offset, self.value_len)
     }
-}
-
-fn is_packed_offset(offset: u16) -> bool {
-    usize::from(offset) < PAGE_BYTES && offset.is_multiple_of(PACKED_ALIGN)
 }
 
 fn page_bits(page: PageNo) -> u32 {

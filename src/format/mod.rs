@@ -11,6 +11,7 @@ pub(crate) mod image;
 pub(crate) mod large;
 pub(crate) mod location;
 pub(crate) mod log_page;
+pub(crate) mod moves;
 pub(crate) mod record;
 pub(crate) mod superblock;
 #[cfg(test)]

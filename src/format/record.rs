@@ -2,16 +2,18 @@
 //! footers, which hold all that replay needs but the value.
 //!
 //! ```text
-//! record = head, [extension], [expectation], key, value, padding to 8 bytes
+//! record = head, [extension], [expectation], key, value or moves, padding to 8 bytes
 //! entry  = head, [extension], [expectation], page u32, offset u32, key
 //! ```
 //!
-//! The extension is a large pointer, an announcement, or where a value has been moved.
+//! The extension is a large pointer or an announcement. In memory, the entry of a relocation has its
+//! moves at the end; in a footer it has not, as they are where it says in the log.
 
 use super::bytes::{get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};
 use super::extent_state::ExtentState;
 use super::ids::{BatchNo, Epoch, ExtentNo, Incarnation, PageNo};
-use super::location::{Home, Location};
+use super::location::Location;
+use super::moves::Moves;
 
 /// Bytes of the fixed head.
 pub(crate) const HEAD_BYTES: usize = 8;
@@ -21,8 +23,6 @@ pub(crate) const POINTER_BYTES: usize = 24;
 pub(crate) const EXPECTED_BYTES: usize = 16;
 /// Bytes of an announcement's body.
 pub(crate) const ANNOUNCE_BYTES: usize = 24;
-/// Bytes that say where a value has been moved.
-pub(crate) const MOVED_BYTES: usize = 16;
 /// Most bytes before a record's key.
 pub(crate) const MAX_PREFIX_BYTES: usize = HEAD_BYTES + POINTER_BYTES + EXPECTED_BYTES;
 /// Bytes of an entry's place.
@@ -46,6 +46,8 @@ const OP_NOOP: u8 = 7;
 
 const FLAG_CONDITIONAL: u8 = 1;
 const FLAG_BARRIERED: u8 = 2;
+/// Only in footers: the moves of a relocation are in the log.
+const FLAG_LISTED: u8 = 8;
 
 /// What must be so when a conditional record is applied (L1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,9 +81,9 @@ pub(crate) enum Record<'a> {
     Delete { key: &'a [u8], expected: Option<Expected> },
     /// An extent takes a role; before any record refers to it (G4).
     Announce { extent: ExtentNo, state: ExtentState },
-    /// The key's value is at `to` from now on, if it is still at `from`: the collector has copied
-    /// it. Never makes a key, nor changes a value.
-    Relocate { key: &'a [u8], from: Location, to: Location },
+    /// Values are elsewhere from now on, each if it is still where it was: the collector has copied
+    /// them. A list of [`Moves`]; never makes a key, nor changes a value.
+    Relocate { moves: &'a [u8] },
     /// Nothing: lets a batch be written whose pages prove those before it.
     Noop,
 }
@@ -90,11 +92,10 @@ impl<'a> Record<'a> {
     /// Its key; empty for records that are of none.
     pub(crate) fn key(&self) -> &'a [u8] {
         match *self {
-            Record::Put { key, .. }
-            | Record::PutLarge { key, .. }
-            | Record::Delete { key, .. }
-            | Record::Relocate { key, .. } => key,
-            Record::Announce { .. } | Record::Noop => &[],
+            Record::Put { key, .. } | Record::PutLarge { key, .. } | Record::Delete { key, .. } => {
+                key
+            }
+            Record::Announce { .. } | Record::Relocate { .. } | Record::Noop => &[],
         }
     }
 
@@ -103,12 +104,11 @@ impl<'a> Record<'a> {
             Record::Put { expected, .. }
             | Record::PutLarge { expected, .. }
             | Record::Delete { expected, .. } => expected,
-            Record::Relocate { from, .. } => Some(Expected::At(from)),
-            Record::Announce { .. } | Record::Noop => None,
+            Record::Announce { .. } | Record::Relocate { .. } | Record::Noop => None,
         }
     }
 
-    /// Whether it is decided only when applied.
+    /// Whether it is decided only when applied, and somebody waits for the answer.
     pub(crate) fn is_conditional(&self) -> bool {
         self.expected().is_some()
     }
@@ -118,16 +118,16 @@ impl<'a> Record<'a> {
         let extension = match self {
             Record::PutLarge { .. } => POINTER_BYTES,
             Record::Announce { .. } => ANNOUNCE_BYTES,
-            Record::Relocate { .. } => MOVED_BYTES,
-            Record::Put { .. } | Record::Delete { .. } | Record::Noop => 0,
+            _ => 0,
         };
         HEAD_BYTES + extension + if self.is_conditional() { EXPECTED_BYTES } else { 0 }
     }
 
-    /// Bytes of value that follow the key in the log.
+    /// Bytes of value, or of moves, that follow the key in the log.
     fn inline_len(&self) -> usize {
         match *self {
             Record::Put { value_len, .. } => value_len as usize,
+            Record::Relocate { moves } => moves.len(),
             _ => 0,
         }
     }
@@ -150,7 +150,7 @@ impl<'a> Record<'a> {
             Record::PutLarge { value_len, .. } => (OP_PUT_LARGE, value_len),
             Record::Delete { .. } => (OP_DELETE, 0),
             Record::Announce { .. } => (OP_ANNOUNCE, 0),
-            Record::Relocate { to, .. } => (OP_RELOCATE, to.value_len()),
+            Record::Relocate { moves } => (OP_RELOCATE, moves.len() as u32),
             Record::Noop => (OP_NOOP, 0),
         };
         out[OP_AT] = op;
@@ -170,10 +170,6 @@ impl<'a> Record<'a> {
             out[at + 8..at + 8 + ExtentState::BYTES].copy_from_slice(&state.encode());
             at += ANNOUNCE_BYTES;
         }
-        if let Record::Relocate { to, .. } = self {
-            out[at..at + Location::BYTES].copy_from_slice(&to.encode());
-            at += MOVED_BYTES;
-        }
         if let Some(expected) = self.expected() {
             out[FLAGS_AT] |= FLAG_CONDITIONAL;
             if let Expected::At(location) = expected {
@@ -184,7 +180,8 @@ impl<'a> Record<'a> {
         at
     }
 
-    /// Appends the entry of a record whose key lies at (`page`, `offset`) in the log.
+    /// Appends the entry, as memory has it, of a record whose key, or list of moves, lies at
+    /// (`page`, `offset`) in the log.
     pub(crate) fn encode_entry(&self, page: PageNo, offset: u16, out: &mut Vec<u8>) {
         let mut prefix = [0; MAX_PREFIX_BYTES];
         let len = self.encode_prefix(&mut prefix);
@@ -192,6 +189,9 @@ impl<'a> Record<'a> {
         out.extend_from_slice(&(page.0 as u32).to_le_bytes());
         out.extend_from_slice(&u32::from(offset).to_le_bytes());
         out.extend_from_slice(self.key());
+        if let Record::Relocate { moves } = self {
+            out.extend_from_slice(moves);
+        }
     }
 }
 
@@ -202,7 +202,7 @@ struct Prefix {
     value_len: u32,
     pointer: Option<LargePointer>,
     announced: Option<(ExtentNo, ExtentState)>,
-    moved: Option<Location>,
+    listed: bool,
     expected: Option<Expected>,
     len: usize,
 }
@@ -212,7 +212,10 @@ impl Prefix {
         let head = bytes.get(..HEAD_BYTES)?;
         let op = head[OP_AT];
         let flags = head[FLAGS_AT];
-        if flags & !(FLAG_CONDITIONAL | FLAG_BARRIERED) != 0 {
+        let listed = flags & FLAG_LISTED != 0;
+        if flags & !(FLAG_CONDITIONAL | FLAG_BARRIERED | FLAG_LISTED) != 0
+            || listed && op != OP_RELOCATE
+        {
             return None;
         }
         let mut prefix = Self {
@@ -221,7 +224,7 @@ impl Prefix {
             value_len: get_u32(head, VALUE_LEN_AT),
             pointer: None,
             announced: None,
-            moved: None,
+            listed,
             expected: None,
             len: HEAD_BYTES,
         };
@@ -232,10 +235,7 @@ impl Prefix {
             OP_ANNOUNCE => {
                 prefix.announced = Some(decode_announced(prefix.extend(bytes, ANNOUNCE_BYTES)?)?);
             }
-            OP_RELOCATE => {
-                prefix.moved = Some(decode_moved(prefix.extend(bytes, MOVED_BYTES)?)?);
-            }
-            OP_PUT | OP_DELETE | OP_NOOP => {}
+            OP_PUT | OP_DELETE | OP_RELOCATE | OP_NOOP => {}
             _ => return None,
         }
         if flags & FLAG_CONDITIONAL != 0 {
@@ -250,7 +250,8 @@ impl Prefix {
         Some(extension)
     }
 
-    fn with_key<'a>(&self, key: &'a [u8]) -> Option<Record<'a>> {
+    /// The record, with what comes `after` its key.
+    fn with_key<'a>(&self, key: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
         let expected = self.expected;
         let value_len = self.value_len;
         let keyed = !key.is_empty();
@@ -266,18 +267,13 @@ impl Prefix {
                 let (extent, state) = self.announced?;
                 Some(Record::Announce { extent, state })
             }
-            OP_RELOCATE if keyed => self.relocating(key),
+            OP_RELOCATE if !keyed && expected.is_none() && !self.listed => {
+                let moves = after.get(..value_len as usize)?;
+                Moves::are_sound(moves).then_some(Record::Relocate { moves })
+            }
             OP_NOOP if !keyed && value_len == 0 && expected.is_none() => Some(Record::Noop),
             _ => None,
         }
-    }
-
-    fn relocating<'a>(&self, key: &'a [u8]) -> Option<Record<'a>> {
-        let (to, Some(Expected::At(from))) = (self.moved?, self.expected) else { return None };
-        let sound = to.home() == Home::Value
-            && to != from
-            && [from.value_len(), to.value_len()] == [self.value_len; 2];
-        sound.then_some(Record::Relocate { key, from, to })
     }
 }
 
@@ -293,10 +289,6 @@ fn decode_pointer(bytes: &[u8], flags: u8) -> LargePointer {
 fn decode_announced(bytes: &[u8]) -> Option<(ExtentNo, ExtentState)> {
     let state = bytes[8..8 + ExtentState::BYTES].try_into().ok()?;
     Some((ExtentNo(get_u32(bytes, 0)), ExtentState::decode(state)?))
-}
-
-fn decode_moved(bytes: &[u8]) -> Option<Location> {
-    Location::decode(bytes[..Location::BYTES].try_into().ok()?)
 }
 
 fn decode_expected(bytes: &[u8]) -> Option<Expected> {
@@ -321,8 +313,8 @@ pub(crate) struct Found<'a> {
 pub(crate) fn decode_record(stream: &[u8], at: usize) -> Option<Found<'_>> {
     let bytes = stream.get(at..)?;
     let prefix = Prefix::decode(bytes)?;
-    let key = bytes.get(prefix.len..prefix.len + prefix.key_len)?;
-    let record = prefix.with_key(key)?;
+    let (key, after) = bytes.get(prefix.len..)?.split_at_checked(prefix.key_len)?;
+    let record = prefix.with_key(key, after)?;
     let next = at + record.log_len();
     (next <= stream.len()).then_some(Found { record, key_at: at + prefix.len, next })
 }
@@ -332,8 +324,28 @@ pub(crate) fn decode_record(stream: &[u8], at: usize) -> Option<Found<'_>> {
 pub(crate) enum Entry<'a> {
     /// The entries that follow belong to this batch.
     Batch(BatchNo),
-    /// A record, whose key lies at (`page`, `offset`) in the log.
+    /// A record, whose key, or list of moves, lies at (`page`, `offset`) in the log.
     Record { record: Record<'a>, page: PageNo, offset: u16 },
+    /// Only in footers: a relocation whose `len` bytes of moves are there.
+    Listed { len: u32, page: PageNo, offset: u16 },
+}
+
+/// Appends `entries` as a footer has them: without the moves of relocations. `None` if that is not
+/// what they are.
+pub(crate) fn for_footer(entries: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let mut walk = Entries::new(entries);
+    loop {
+        let before = walk.rest();
+        let Some(entry) = walk.next() else { return Some(()) };
+        let entry_len = before.len() - walk.rest().len();
+        if let Entry::Record { record: Record::Relocate { moves }, .. } = entry? {
+            let at = out.len();
+            out.extend_from_slice(&before[..entry_len - moves.len()]);
+            out[at + FLAGS_AT] |= FLAG_LISTED;
+        } else {
+            out.extend_from_slice(&before[..entry_len]);
+        }
+    }
 }
 
 /// Appends the entry that says which batch the next ones are of.
@@ -372,11 +384,17 @@ impl<'a> Entries<'a> {
         let prefix = Prefix::decode(self.bytes)?;
         let place = self.bytes.get(prefix.len..prefix.len + PLACE_BYTES)?;
         let key_at = prefix.len + PLACE_BYTES;
-        let key = self.bytes.get(key_at..key_at + prefix.key_len)?;
-        let record = prefix.with_key(key)?;
-        self.bytes = &self.bytes[key_at + prefix.key_len..];
+        let (key, after) = self.bytes.get(key_at..)?.split_at_checked(prefix.key_len)?;
+        let page = PageNo(u64::from(get_u32(place, 0)));
         let offset = u16::try_from(get_u32(place, 4)).ok()?;
-        Some(Entry::Record { record, page: PageNo(u64::from(get_u32(place, 0))), offset })
+        if prefix.listed {
+            self.bytes = after;
+            return Some(Entry::Listed { len: prefix.value_len, page, offset });
+        }
+        let record = prefix.with_key(key, after)?;
+        let moves_len = if let Record::Relocate { moves } = record { moves.len() } else { 0 };
+        self.bytes = &after[moves_len..];
+        Some(Entry::Record { record, page, offset })
     }
 }
 
@@ -419,16 +437,13 @@ mod tests {
             Record::Delete { key: b"gone", expected: None },
             Record::Delete { key: b"gone?", expected: Some(at) },
             Record::Announce { extent: ExtentNo(77), state },
-            relocation(b"moved"),
+            Record::Relocate { moves: MOVES },
             Record::Noop,
         ]
     }
 
-    fn relocation(key: &[u8]) -> Record<'_> {
-        let from = Location::log(PageNo(5), 81, Location::MAX_INLINE_BYTES);
-        let to = Location::value(PageNo(0xffff_ffff), 4088, Location::MAX_INLINE_BYTES);
-        Record::Relocate { key, from, to }
-    }
+    /// `k`, of 7 bytes, from page 5 of the log to page 9 of a value extent.
+    const MOVES: &[u8] = &[9, 0, 0, 0, 8, 0, 0, 0, 10, 0xa0, 1, 1, 7, b'k'];
 
     fn stream_of(records: &[Record<'_>]) -> Vec<u8> {
         let mut stream = Vec::new();
@@ -437,7 +452,11 @@ mod tests {
             let len = record.encode_prefix(&mut prefix);
             stream.extend_from_slice(&prefix[..len]);
             stream.extend_from_slice(record.key());
-            stream.resize(stream.len() + record.inline_len(), b'v');
+            if let Record::Relocate { moves } = record {
+                stream.extend_from_slice(moves);
+            } else {
+                stream.resize(stream.len() + record.inline_len(), b'v');
+            }
             stream.resize(stream.len().next_multiple_of(RECORD_ALIGN), 0);
         }
         stream
@@ -464,7 +483,8 @@ mod tests {
         for record in samples() {
             let before = bytes.len();
             record.encode_entry(PageNo(3), 4008, &mut bytes);
-            assert_eq!(bytes.len() - before, record.entry_len());
+            let moves = if let Record::Relocate { moves } = record { moves.len() } else { 0 };
+            assert_eq!(bytes.len() - before, record.entry_len() + moves);
         }
         let entries: Vec<_> = Entries::new(&bytes).map(Option::unwrap).collect();
         assert_eq!(entries[0], Entry::Batch(BatchNo(12)));
@@ -475,7 +495,7 @@ mod tests {
 
     #[test]
     fn cut_streams_and_entries_are_refused() {
-        for record in [samples()[2], relocation(b"moved"), Record::Noop] {
+        for record in [samples()[2], Record::Relocate { moves: MOVES }, Record::Noop] {
             let stream = stream_of(&[record]);
             for len in 0..stream.len() {
                 assert_eq!(decode_record(&stream[..len], 0), None);
@@ -489,37 +509,45 @@ mod tests {
     }
 
     #[test]
-    fn relocations_that_make_no_sense_are_refused() {
-        let record = |from, to| stream_of(&[Record::Relocate { key: b"k", from, to }]);
-        let log = |len| Location::log(PageNo(5), 80, len);
-        let value = |offset, len| Location::value(PageNo(9), offset, len);
-        for sound in [record(log(7), value(8, 7)), record(value(0, 7), value(8, 7))] {
-            assert!(decode_record(&sound, 0).is_some());
+    fn a_footer_leaves_moves_to_the_log() {
+        let (mut memory, mut footer) = (Vec::new(), Vec::new());
+        encode_batch_entry(BatchNo(12), &mut memory);
+        for record in samples() {
+            record.encode_entry(PageNo(3), 4008, &mut memory);
         }
-        for senseless in [
-            record(value(8, 7), value(8, 7)),
-            record(log(6), value(8, 7)),
-            record(value(8, 7), log(7)),
-            record(value(8, 7), Location::large(PageNo(9), 7)),
-            stream_of(&[relocation(b"")]),
-        ] {
-            assert_eq!(decode_record(&senseless, 0), None);
+        for_footer(&memory, &mut footer).unwrap();
+        assert_eq!(memory.len() - footer.len(), MOVES.len());
+        let listed = Entry::Listed { len: MOVES.len() as u32, page: PageNo(3), offset: 4008 };
+        let in_footer = Entries::new(&footer).map(Option::unwrap);
+        for (entry, of_memory) in in_footer.zip(Entries::new(&memory).map(Option::unwrap)) {
+            match of_memory {
+                Entry::Record { record: Record::Relocate { .. }, .. } => assert_eq!(entry, listed),
+                other => assert_eq!(entry, other),
+            }
         }
+        assert_eq!(for_footer(&memory[..memory.len() - 1], &mut Vec::new()), None);
+    }
 
-        let from_at = HEAD_BYTES + MOVED_BYTES;
-        let mut other_length = record(log(7), value(8, 7));
-        other_length[VALUE_LEN_AT] ^= 1;
-        assert_eq!(decode_record(&other_length, 0), None);
-        let mut absent = record(log(7), value(8, 7));
-        absent[from_at..from_at + EXPECTED_BYTES].fill(0);
-        assert_eq!(decode_record(&absent, 0), None);
-        let mut unconditional = record(log(7), value(8, 7));
-        unconditional.drain(from_at..from_at + EXPECTED_BYTES);
-        unconditional[FLAGS_AT] = 0;
-        assert_eq!(decode_record(&unconditional, 0), None);
-        let mut nowhere = record(log(7), value(8, 7));
-        nowhere[HEAD_BYTES..from_at].fill(0);
-        assert_eq!(decode_record(&nowhere, 0), None);
+    #[test]
+    fn relocations_that_make_no_sense_are_refused() {
+        let sound = stream_of(&[Record::Relocate { moves: MOVES }]);
+        assert!(decode_record(&sound, 0).is_some());
+        for (at, with) in [
+            (FLAGS_AT, FLAG_CONDITIONAL),
+            (FLAGS_AT, FLAG_LISTED),
+            (KEY_LEN_AT, 1),
+            (VALUE_LEN_AT, MOVES.len() as u8 - 1),
+            (VALUE_LEN_AT, 0),
+            (HEAD_BYTES + 4, 9),
+        ] {
+            let mut senseless = sound.clone();
+            senseless[at] = with;
+            senseless.resize(sound.len() + 32, 0);
+            assert_eq!(decode_record(&senseless, 0), None, "{at}");
+        }
+        let mut listed = stream_of(&[Record::Noop]);
+        listed[FLAGS_AT] = FLAG_LISTED;
+        assert_eq!(decode_record(&listed, 0), None, "only relocations are");
     }
 
     #[test]

@@ -7,10 +7,15 @@ use crate::device::AlignedBuf;
 use crate::format::ids::{BatchNo, Generation, PAGE_BYTES, PageNo, StoreId};
 use crate::format::location::Location;
 use crate::format::log_page::{
-    HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind, pages_for_stream, seal, write_stream,
+    HEADER_BYTES as PAGE_HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind, pages_for_stream, seal,
+    write_stream,
 };
-use crate::format::record::{BATCH_ENTRY_BYTES, MAX_PREFIX_BYTES, Record, encode_batch_entry};
+use crate::format::record::{
+    BATCH_ENTRY_BYTES, HEAD_BYTES, MAX_PREFIX_BYTES, PLACE_BYTES, RECORD_ALIGN, Record,
+    encode_batch_entry, for_footer,
+};
 use crate::sync::{Arc, Instant};
+use std::borrow::Cow;
 
 /// A batch that has its place in the log and still takes records.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub(super) struct Batch {
     pub(super) buf: AlignedBuf,
     stream_len: usize,
     pub(super) entries: Vec<u8>,
+    /// Bytes of them in a footer.
+    listed_len: usize,
     /// Bytes of `entries` that have been applied already, for a weaker mode.
     pub(super) applied: usize,
     /// Results of conditional records applied already.
@@ -54,6 +61,7 @@ impl Batch {
             buf,
             stream_len: 0,
             entries,
+            listed_len: BATCH_ENTRY_BYTES,
             applied: 0,
             outcomes: Vec::new(),
             conditionals: 0,
@@ -68,6 +76,11 @@ impl Batch {
         batch
     }
 
+    /// What a footer lists of it.
+    pub(super) fn listed(&self) -> Cow<'_, [u8]> {
+        list(&self.entries, self.listed_len)
+    }
+
     /// Bytes of records.
     pub(super) fn stream_len(&self) -> usize {
         self.stream_len
@@ -77,7 +90,16 @@ impl Batch {
     pub(super) fn demand_with(&self, unit: &Unit<'_>) -> Demand {
         Demand {
             pages: pages_for_stream(self.stream_len + unit.log_len()),
-            entries: self.entries.len() + unit.entries_len(),
+            entries: self.listed_len + unit.entries_len(),
+        }
+    }
+
+    /// What it would need with `len` bytes of moves in it.
+    pub(super) fn demand_with_moves(&self, len: usize) -> Demand {
+        let record = (HEAD_BYTES + len).next_multiple_of(RECORD_ALIGN);
+        Demand {
+            pages: pages_for_stream(self.stream_len + record),
+            entries: self.listed_len + HEAD_BYTES + PLACE_BYTES,
         }
     }
 
@@ -101,6 +123,7 @@ impl Batch {
         write_stream(&mut self.buf, padding, &[0; 8][..next - padding]);
         let (page, offset) = place(self.start, key_at);
         record.encode_entry(page, offset, &mut self.entries);
+        self.listed_len += record.entry_len();
         self.conditionals += usize::from(record.is_conditional());
         self.stream_len = next;
     }
@@ -134,6 +157,17 @@ impl Batch {
     pub(super) fn copy_value(&self, location: Location, key_len: usize) -> Option<Vec<u8>> {
         copy_value(self.start, &self.buf[..self.pages() * PAGE_BYTES], location, key_len)
     }
+}
+
+/// `entries` of this process as a footer has them, where they are `len` bytes.
+pub(super) fn list(entries: &[u8], len: usize) -> Cow<'_, [u8]> {
+    if entries.len() == len {
+        return Cow::Borrowed(entries);
+    }
+    let mut listed = Vec::with_capacity(len);
+    for_footer(entries, &mut listed).expect("L1: entries that this process made are sound");
+    assert_eq!(listed.len(), len, "what a footer lists was counted");
+    Cow::Owned(listed)
 }
 
 /// What the pages of a batch carry beside their own place.
@@ -188,7 +222,7 @@ pub(super) fn copy_value(
     while at < end {
         let within = at % PAYLOAD_BYTES;
         let len = (end - at).min(PAYLOAD_BYTES - within);
-        let from = at / PAYLOAD_BYTES * PAGE_BYTES + HEADER_BYTES + within;
+        let from = at / PAYLOAD_BYTES * PAGE_BYTES + PAGE_HEADER_BYTES + within;
         value.extend_from_slice(&pages[from..from + len]);
         at += len;
     }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::ids::{ExtentNo, Incarnation};
+use crate::sync::Duration;
 
 /// Supplies the log with extents and takes what it proves.
 pub(crate) trait Host: Send + Sync + std::fmt::Debug {
@@ -24,6 +25,10 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
 
     /// Starts a fresh life of the extent, as one of the log (G4).
     fn open_log_extent(&self, extent: ExtentNo) -> Incarnation;
+
+    /// The least time between a batch of so many bytes and the one before, where `fill` of the
+    /// extent is used.
+    fn delay(&self, bytes: usize, fill: f64) -> Duration;
 
     /// The log moved on to another extent.
     fn rotated(&self);

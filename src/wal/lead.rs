@@ -15,12 +15,14 @@ impl Log {
         let Some(batch) = state.open.as_mut() else { return state };
         batch.led = true;
         state = self.let_others_join(state);
+        state = self.hold_back(state);
         while state.fatal.is_none() && !self.may_seal(&state) {
             state = self.turn.wait(state);
         }
         if state.fatal.is_some() {
             return state;
         }
+        Self::top_up(&mut state);
         let generation = Generation(self.generation.load(Ordering::SeqCst));
         let Some(sealed) = state.seal(self.config.store, generation, sync::now()) else {
             return state;
@@ -64,6 +66,20 @@ impl Log {
             state = self.state.lock();
         }
         state
+    }
+
+    /// Lets time pass where space is being taken faster than it is given back.
+    fn hold_back<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
+        let Some(batch) = &state.open else { return state };
+        let fill = f64::from(state.tail.next) / f64::from(self.config.extent_pages);
+        let due = state.last_seal + self.host.delay(batch.stream_len(), fill);
+        let wait = due.saturating_duration_since(sync::now());
+        if wait.is_zero() {
+            return state;
+        }
+        drop(state);
+        sync::sleep(wait);
+        self.state.lock()
     }
 
     /// Whether the open batch goes out now. A lone writer never waits; behind others, a batch

@@ -10,6 +10,7 @@
 
 use super::batch::{Batch, demand_of};
 use super::completion::{Completion, Stage};
+use super::filler::Filler;
 use super::host::Host;
 use super::state::State;
 use super::tail::Tail;
@@ -98,6 +99,7 @@ impl Log {
             tail: start.tail,
             open: None,
             flights: VecDeque::new(),
+            filler: Filler::default(),
             written: durable,
             durable,
             proved: durable,
@@ -443,9 +445,12 @@ impl Log {
         self.state.lock().check_open()
     }
 
-    /// A transfer outside the log failed: nothing is written any more. Returns what the writer
-    /// that met it is told.
-    pub(crate) fn fail(&self, error: Error) -> Error {
+    /// E1p: after a failed transfer outside the log, nothing is written any more. Returns what the
+    /// caller that met it is told; any other error as it is.
+    pub(crate) fn failure(&self, error: Error) -> Error {
+        if !error.is_device_failure() {
+            return error;
+        }
         let state = self.poison(self.state.lock(), error.clone());
         match &state.fatal {
             Some(cause) => Error::Poisoned { cause: Arc::clone(cause) },

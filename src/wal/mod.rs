@@ -1,12 +1,13 @@
 //! The write-ahead log: group commit on the write side, replay on the read side.
 //!
 //! Reading order: [`mod@unit`] what a call commits, [`batch`] where it goes, [`log`] who writes it,
-//! [`lead`] how, [`state`] what the lock protects, [`upkeep`] what happens beside,
+//! [`lead`] how, [`filler`] what goes along, [`state`] what the lock protects, [`upkeep`] what happens beside,
 //! [`replay`] how it is read back.
 
 mod batch;
 mod completion;
 mod epoch;
+mod filler;
 mod host;
 mod lead;
 mod listing;

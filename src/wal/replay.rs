@@ -10,7 +10,7 @@
 //! 4. Large values of the batches that nothing proves durable are verified (W5): one that is not
 //!    whole ends the log before its batch.
 
-use super::batch::place;
+use super::batch::{list, place};
 use super::listing::Listing;
 use super::tail::Tail;
 use super::window::Window;
@@ -18,9 +18,13 @@ use crate::device::{BufferPool, Volume};
 use crate::error::{Error, Result};
 use crate::format::footer::FooterHead;
 use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
-use crate::format::log_page::{self, LogHeader, PageKind, payload};
+use crate::format::log_page::{
+    self, LogHeader, PAYLOAD_BYTES, PageKind, pages_for_stream, payload,
+};
+use crate::format::moves::Moves;
 use crate::format::record::{Entries, Entry, Record, decode_record, encode_batch_entry};
 use crate::format::superblock::Anchor;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
 /// What replay hands its findings to.
@@ -211,12 +215,14 @@ impl<'a, S: Sink> Replay<'a, S> {
         let start = self.out.tail.next_page();
         let mut entries = Vec::with_capacity(stream.len() / 8);
         encode_batch_entry(first.batch, &mut entries);
+        let mut listed_len = entries.len();
         let mut at = 0;
         while at < stream.len() {
             let found = decode_record(&stream, at)
                 .ok_or(corrupt(start, "a record in a valid page makes no sense"))?;
             let (page, offset) = place(start, found.key_at);
             found.record.encode_entry(page, offset, &mut entries);
+            listed_len += found.record.entry_len();
             at = found.next;
         }
         self.unproven.push_back(Unproven {
@@ -229,7 +235,7 @@ impl<'a, S: Sink> Replay<'a, S> {
             entries: entries.clone(),
         });
         let tail = &mut self.out.tail;
-        tail.entries.extend(&entries);
+        tail.entries.extend(&list(&entries, listed_len));
         tail.chain = chain;
         tail.batch = first.batch;
         tail.next += first.count;
@@ -328,7 +334,9 @@ impl<'a, S: Sink> Replay<'a, S> {
         if first_batch(fresh).is_none_or(|next| next != covered.next()) && head.batch != covered {
             return Ok(false);
         }
-        self.sink.accept(fresh)?;
+        // Where moves cannot be read, the page that they are in says why.
+        let Some(fresh) = self.with_moves(fresh) else { return Ok(false) };
+        self.sink.accept(&fresh)?;
         let tail = &mut self.out.tail;
         tail.chain = head.chain;
         tail.epoch = head.epoch;
@@ -337,6 +345,47 @@ impl<'a, S: Sink> Replay<'a, S> {
         tail.name_successor(header.successor, head.batch);
         self.sink.progress(head.batch, self.out.extents.len());
         Ok(true)
+    }
+
+    /// The `entries` of a footer with the moves of relocations, which are in the log.
+    fn with_moves<'e>(&mut self, entries: &'e [u8]) -> Option<Cow<'e, [u8]>> {
+        let is_listed = |entry| matches!(entry, Some(Entry::Listed { .. }));
+        if !Entries::new(entries).any(is_listed) {
+            return Some(Cow::Borrowed(entries));
+        }
+        let mut out = Vec::with_capacity(entries.len() * 2);
+        let mut walk = Entries::new(entries);
+        loop {
+            let before = walk.rest();
+            match walk.next() {
+                None => return Some(Cow::Owned(out)),
+                Some(Some(Entry::Listed { len, page, offset })) => {
+                    let moves = self.read_stream(page, usize::from(offset), len as usize)?;
+                    Moves::are_sound(&moves).then_some(())?;
+                    Record::Relocate { moves: &moves }.encode_entry(page, offset, &mut out);
+                }
+                Some(entry) => {
+                    entry?;
+                    out.extend_from_slice(&before[..before.len() - walk.rest().len()]);
+                }
+            }
+        }
+    }
+
+    /// `len` bytes of a batch's stream, from `offset` in the payload of the page at `first` on.
+    fn read_stream(&mut self, first: PageNo, offset: usize, len: usize) -> Option<Vec<u8>> {
+        let incarnation = self.out.tail.incarnation;
+        let count = pages_for_stream(offset + len) as u64;
+        let mut stream = Vec::with_capacity(count as usize * PAYLOAD_BYTES);
+        for index in 0..count {
+            let at = first.plus(index);
+            let page = self.window.pages(self.volume, at, count - index).ok()??;
+            let header = log_page::open(page, self.store, at)?;
+            let is_ours = header.kind == PageKind::Batch && header.incarnation == incarnation;
+            is_ours.then_some(())?;
+            stream.extend_from_slice(payload(page, &header));
+        }
+        Some(stream.get(offset..offset + len)?.to_vec())
     }
 
     /// The header and the stream of the extent's footer. Damaged or unreadable, it is no loss:

@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, SealIdentity, copy_value};
 use super::completion::{Completion, Stage};
+use super::filler::Filler;
 use super::tail::Tail;
 use crate::device::AlignedBuf;
 use crate::error::Error;
@@ -64,6 +65,8 @@ pub(super) struct State {
     pub(super) tail: Tail,
     pub(super) open: Option<Batch>,
     pub(super) flights: VecDeque<Flight>,
+    /// What may fill up batches.
+    pub(super) filler: Filler,
     /// Every batch up to this one has been handed to the device.
     pub(super) written: BatchNo,
     /// D: every batch up to this one was written before a barrier that returned.
@@ -146,7 +149,7 @@ impl State {
         self.tail.chain = chain;
         self.tail.batch = batch.number;
         self.tail.next += pages as u32;
-        self.tail.entries.extend(&batch.entries);
+        self.tail.entries.extend(&batch.listed());
         self.tail.naming.get_or_insert(batch.number);
         self.tail.evidenced = false;
         self.busy += 1;

@@ -3,7 +3,8 @@
 use crate::format::extent_state::Role;
 use crate::format::record::Record;
 
-/// A record, and the value that travels with it in the log (empty where none does).
+/// A record, and the value, or list of moves, that travels with it in the log (empty where none
+/// does).
 pub(crate) type Item<'a> = (Record<'a>, &'a [u8]);
 
 /// Records that are committed together.

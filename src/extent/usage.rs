@@ -1,0 +1,100 @@
+//! What the extents are used for, and how well.
+
+use super::space::Space;
+use super::table::{Extent, Table};
+use crate::format::extent_state::Role;
+
+/// Numbers of extents, but for what is said to be bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) log: u64,
+    pub(crate) value: u64,
+    pub(crate) large: u64,
+    pub(crate) image: u64,
+    pub(crate) free: u64,
+    /// All but the free ones and that of the superblocks.
+    pub(crate) used: u64,
+    /// Those that hold records beside their keys and take no more, without those that views hold on
+    /// to; and the bytes of live records in them.
+    pub(crate) settled: u64,
+    pub(crate) settled_live: u64,
+    /// Log extents that the older checkpoint keeps, and the bytes of live records in them.
+    pub(crate) kept: u64,
+    pub(crate) kept_live: u64,
+    /// Those of them in which nothing is live.
+    pub(crate) kept_empty: u64,
+    /// Those with records that only views refer to.
+    pub(crate) held: u64,
+}
+
+impl Space {
+    /// How the extents are used.
+    pub(crate) fn usage(&self) -> Usage {
+        let table = self.table.read();
+        let mut usage = Usage::default();
+        static N: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        if N.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 1500 == 1499 {
+            let mut v: Vec<_> = table
+                .extents
+                .iter()
+                .filter(|e| matches!(e.state.role, Role::Log | Role::Value))
+                .map(|e| {
+                    (
+                        e.state.incarnation.serial,
+                        e.state.role,
+                        e.live * 1000 / (self.extent_pages as u64 * 4096),
+                        table.keeps(e),
+                        e.retired,
+                    )
+                })
+                .collect();
+            v.sort_by_key(|a| a.0);
+            let f = |r: Role| {
+                v.iter()
+                    .filter(|x| x.1 == r)
+                    .map(|x| {
+                        format!(
+                            "{}{}{}",
+                            x.2,
+                            if x.3 { "k" } else { "" },
+                            if x.4 { "r" } else { "" }
+                        )
+                    })
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            };
+            eprintln!("LOG {}\nVAL {}", f(Role::Log), f(Role::Value));
+        }
+        for extent in &table.extents {
+            usage.count(extent, &table);
+        }
+        usage
+    }
+}
+
+impl Usage {
+    fn count(&mut self, extent: &Extent, table: &Table) {
+        let role = extent.state.role;
+        let of_role = match role {
+            Role::Log => &mut self.log,
+            Role::Value => &mut self.value,
+            Role::Large => &mut self.large,
+            Role::Checkpoint => &mut self.image,
+            Role::Free if !extent.reserved => &mut self.free,
+            Role::Free | Role::Super => return self.used += u64::from(extent.reserved),
+        };
+        *of_role += 1;
+        self.used += u64::from(role != Role::Free);
+        self.held += u64::from(extent.held > 0);
+        let holds_records = matches!(role, Role::Log | Role::Value);
+        if holds_records && !extent.open && extent.held == 0 {
+            self.settled += 1;
+            self.settled_live += extent.live;
+        }
+        if table.keeps(extent) {
+            self.kept += 1;
+            self.kept_live += extent.live;
+            self.kept_empty += u64::from(extent.is_empty());
+        }
+    }
+}
