@@ -78,7 +78,7 @@ pub use error::{Error, Result};
 pub use health::Health;
 pub use info::Info;
 pub use iter::{Entry, Iter, Keys};
-pub use metrics::{Latency, Metrics, Stage, Written};
+pub use metrics::{Collection, Latency, Metrics, Stage, Written};
 pub use options::Options;
 pub use reader::ValueReader;
 pub use report::{DroppedTail, OpenProgress, OpenReport, OpenTimings};

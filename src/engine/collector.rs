@@ -20,8 +20,9 @@ use super::scan::for_each_record;
 use super::victims::choose;
 use crate::error::{Error, Result};
 use crate::extent::{Candidate, Usage};
-use crate::format::ids::Incarnation;
-use crate::sync::{self, Arc, Duration, Mutex};
+use crate::format::ids::{BatchNo, Incarnation};
+use crate::metrics::{Collection, Noted};
+use crate::sync::{self, Arc, Condvar, Duration, Mutex, MutexGuard};
 use crate::wal::Log;
 
 /// Empty log extents that only checkpoints keep, beyond which it is better to write one than to
@@ -47,12 +48,33 @@ pub(crate) struct Collector {
     log: Arc<Log>,
     checkpointer: Arc<Checkpointer>,
     work: Mutex<Work>,
+    /// What it did last, or why it did nothing.
+    noted: Noted,
+    /// Whether somebody works. Those who wait for space look again when that changes.
+    busy: Mutex<bool>,
+    changed: Condvar,
 }
 
 #[derive(Debug)]
 struct Work {
     relocation: Relocation,
     quarantine: Quarantine,
+}
+
+/// The right to work, until it is dropped.
+struct Turn<'a>(&'a Collector);
+
+impl Turn<'_> {
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.0.work.lock()
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.busy.lock() = false;
+        self.0.changed.notify_all();
+    }
 }
 
 impl Collector {
@@ -64,15 +86,24 @@ impl Collector {
             log: Arc::clone(log),
             checkpointer: Arc::clone(checkpointer),
             work: Mutex::new(Work { relocation, quarantine }),
+            noted: Noted::default(),
+            busy: Mutex::new(false),
+            changed: Condvar::new(),
         }
+    }
+
+    /// What it did last, or why it did nothing.
+    pub(crate) fn collection(&self) -> Collection {
+        self.noted.get()
     }
 
     /// Collects all that is worth it, whatever the contract allows.
     pub(crate) fn run(&self) -> Result<()> {
         let _hurry = self.core.governor.hurry();
-        let mut work = self.work.lock();
         let now = self.core.space.newest_incarnation();
-        while self.round(&mut work, now, &Pacer::new(&self.core, true))? {}
+        while let Some(turn) = self.take_turn(|| false)
+            && self.round(&mut turn.work(), now, &Pacer::new(&self.core, true))?
+        {}
         Ok(())
     }
 
@@ -88,15 +119,28 @@ impl Collector {
     /// there was for it, or room of another kind is wanted, whatever can be collected is in the end.
     pub(crate) fn make_room(&self, since: Incarnation, refusals: u32) -> Result<bool> {
         let _hurry = self.core.governor.hurry();
-        let mut work = self.work.lock();
         let mut came_nearer = refusals < RACES;
-        while !came_nearer || self.core.space.spare_extents() == 0 {
-            if !self.round(&mut work, since, &Pacer::new(&self.core, true))? {
+        loop {
+            let may_try = || came_nearer && self.core.space.spare_extents() > 0;
+            let Some(turn) = self.take_turn(may_try) else { return Ok(true) };
+            if !self.round(&mut turn.work(), since, &Pacer::new(&self.core, true))? {
                 return Ok(false);
             }
             came_nearer = true;
         }
-        Ok(true)
+    }
+
+    /// Waits until nobody else works; `None` once `enough` is done by others.
+    fn take_turn(&self, enough: impl Fn() -> bool) -> Option<Turn<'_>> {
+        let mut busy = self.busy.lock();
+        while !enough() {
+            if !*busy {
+                *busy = true;
+                return Some(Turn(self));
+            }
+            busy = self.changed.wait(busy);
+        }
+        None
     }
 
     /// Collects as it becomes due, until the store closes.
@@ -105,7 +149,7 @@ impl Collector {
             // A failure has poisoned the log, or wants space that is not there: the next extent
             // tries again.
             while let Ok(true) = self.step_at(&Pacer::new(&self.core, false)) {}
-            while let Some((first, _)) = self.work.lock().quarantine.wanted() {
+            while let Some((first, _)) = self.wanted() {
                 if !self.core.garbage_bell.rest(LOOK_EVERY) {
                     return;
                 }
@@ -118,13 +162,19 @@ impl Collector {
         }
     }
 
+    fn wanted(&self) -> Option<(BatchNo, BatchNo)> {
+        self.work.lock().quarantine.wanted()
+    }
+
     fn step_at(&self, pacer: &Pacer<'_>) -> Result<bool> {
-        let mut work = self.work.lock();
+        let Some(turn) = self.take_turn(|| false) else { return Ok(false) };
+        let mut work = turn.work();
         if work.quarantine.turn_over() {
             return Ok(true);
         }
         self.core.take_stock();
         if !self.core.governor.is_due() {
+            self.noted.set(Collection::AtEase);
             return Ok(false);
         }
         self.round(&mut work, self.core.space.newest_incarnation(), pacer)
@@ -145,8 +195,14 @@ impl Collector {
         let victims = choose(&self.core, since, &self.log.unfinished());
         if victims.is_empty() {
             self.core.governor.learn(0, Duration::ZERO);
+            self.noted.set(match usage.held {
+                _ if self.keeps_garbage(&usage) => Collection::AwaitsCheckpoint,
+                0 => Collection::NothingToGain,
+                _ => Collection::HeldByPins,
+            });
             return self.checkpoint(&usage, pacer);
         }
+        self.noted.set(Collection::Collecting);
         let collected = self.collect(work, &victims, pacer);
         if collected.is_err() {
             work.relocation.abandon();

@@ -203,6 +203,7 @@ impl Engine {
         metrics.used_bytes = bytes(usage.used);
         metrics.allowed_bytes = bytes(self.core.allowed_extents());
         metrics.held_bytes = bytes(usage.held);
+        metrics.collection = self.collector.collection();
         let pins = self.core.index.pins();
         metrics.pins = pins.count as u64;
         metrics.oldest_pin_age = pins.oldest_since.map(|since| since.elapsed());

@@ -5,12 +5,15 @@
 //! 2. A snapshot of it is a [`Metrics`]; the engine adds the device's traffic and the space in use.
 //! 3. A [`Metrics`] prints as a table.
 
+mod collection;
 mod recorder;
 mod sampler;
 mod snapshot;
 mod stage;
 mod table;
 
+pub use collection::Collection;
+pub(crate) use collection::Noted;
 pub(crate) use recorder::{Counter, Recorder};
 pub use snapshot::{Latency, Metrics, Written};
 pub use stage::Stage;

@@ -1,5 +1,6 @@
 //! The metrics of a store at one moment.
 
+use super::collection::Collection;
 use super::recorder::MAX_NS;
 use super::stage::Stage;
 use crate::device::{Purpose, Traffic};
@@ -152,7 +153,9 @@ pub struct Metrics {
     pub free_bytes: u64,
     /// Live records, with their headers, in bytes.
     pub live_bytes: u64,
-    /// Live bytes for each byte of the extents that can be collected; None where there are none.
+    /// Live bytes of records beside their keys for each byte of the extents that they are in; None
+    /// where there are none. Without the extent that is being collected to, and those in which
+    /// snapshots or iterators hold something.
     pub utilization: Option<f64>,
     /// Extents in use times their size, in bytes: of the log, of values, of images.
     pub used_bytes: u64,
@@ -162,6 +165,8 @@ pub struct Metrics {
     pub allowed_bytes: u64,
     /// Extents with records that only snapshots and iterators refer to, times their size, in bytes.
     pub held_bytes: u64,
+    /// What garbage collection did when it last looked, or why it did nothing.
+    pub collection: Collection,
     /// Memory of the index, in bytes: keys, where their values are, and what snapshots and
     /// iterators need of the past.
     pub index_bytes: u64,

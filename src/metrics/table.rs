@@ -1,5 +1,6 @@
 //! Metrics as a table: latencies by stage, then everything else by name.
 
+use super::collection::Collection;
 use super::snapshot::{Latency, Metrics};
 use super::stage::Stage;
 use std::fmt;
@@ -50,8 +51,10 @@ fn value_rows(metrics: &Metrics) -> Vec<[String; 2]> {
     let amplification = metrics
         .write_amplification
         .map(|factor| ["write amplification".to_owned(), format!("{factor:.2}")]);
+    let collection = (metrics.collection != Collection::AtEase)
+        .then(|| ["garbage collection".to_owned(), metrics.collection.to_string()]);
     let named = counters(metrics).into_iter().chain(space(metrics)).chain(traffic(metrics));
-    named.filter_map(row).chain(amplification).collect()
+    named.filter_map(row).chain(amplification).chain(collection).collect()
 }
 
 /// A name, a number, and how it is written.
