@@ -14,6 +14,7 @@ mod get;
 mod import;
 mod info;
 mod key;
+mod measure;
 mod new_file;
 mod progress;
 mod put;

@@ -1,6 +1,6 @@
 //! Keys of the benchmark: 16 bytes, in no order of their insertion.
 
-use super::random::mix;
+use crate::measure::random::mix;
 
 /// Length of a key in bytes.
 pub(super) const KEY_BYTES: usize = 16;

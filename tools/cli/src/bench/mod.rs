@@ -9,30 +9,23 @@
 //!    it has no keys left.
 
 mod budget;
-pub(crate) mod drive;
 mod keys;
 mod phase;
-pub(crate) mod random;
-pub(crate) mod raw;
 mod report;
-pub(crate) mod sample;
 mod setup;
 mod store;
-pub(crate) mod table;
+mod table;
 
 use crate::Outcome;
 use crate::args::BenchArgs;
+use crate::measure::json;
+use crate::measure::raw::Scratch;
 use crate::progress::{Progress, Steps};
 use anyhow::{Context, Result};
 use budget::Budget;
 use phase::Runner;
-use raw::Scratch;
 use report::Report;
-use serde::Serialize;
 use setup::Plan;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
 use store::Store;
 use table::Table;
 
@@ -44,7 +37,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Outcome> {
     let report = measure(args, &plan, Store::new(db.clone()), scratch)?;
     db.close()?;
     if let Some(path) = &args.json {
-        write_json(&report, path).with_context(|| path.display().to_string())?;
+        json::write(&report, path)?;
     }
     Ok(Outcome::Done)
 }
@@ -60,7 +53,7 @@ fn scratch(args: &BenchArgs, plan: &Plan, db: &extentdb::Db) -> Result<Scratch> 
 
 /// Runs all phases. The table grows as they end.
 fn measure(args: &BenchArgs, plan: &Plan, store: Store, scratch: Scratch) -> Result<Report> {
-    let mut table = Table::new(args.json.as_deref() != Some(Path::new("-")));
+    let mut table = Table::new(!args.json.as_deref().is_some_and(json::is_stdout));
     let mut report = Report::new(args, plan, &store.db().info(), &scratch);
     table.line(&report.head())?;
     table.header()?;
@@ -78,15 +71,4 @@ fn measure(args: &BenchArgs, plan: &Plan, store: Store, scratch: Scratch) -> Res
     report.finish(&runner.store().db().metrics());
     table.line(&report.foot())?;
     Ok(report)
-}
-
-/// Writes a report as JSON to `path`, or to stdout where that is `-`.
-pub(crate) fn write_json(report: &impl Serialize, path: &Path) -> Result<()> {
-    let text = serde_json::to_string_pretty(report)?;
-    let mut out: Box<dyn Write> = match path {
-        path if path == Path::new("-") => Box::new(io::stdout()),
-        path => Box::new(File::create(path)?),
-    };
-    writeln!(out, "{text}")?;
-    Ok(out.flush()?)
 }

@@ -1,14 +1,14 @@
 //! The phases of a run, each beside the raw device.
 
 use super::budget::Budget;
-use super::drive::Limit;
 use super::keys::KEY_BYTES;
-use super::random::Random;
-use super::raw::Scratch;
 use super::report::Row;
-use super::sample::Sample;
 use super::setup::Plan;
 use super::store::Store;
+use crate::measure::drive::Limit;
+use crate::measure::random::Random;
+use crate::measure::raw::Scratch;
+use crate::measure::sample::Sample;
 use anyhow::{Result, ensure};
 use extentdb::Metrics;
 use serde::Serialize;

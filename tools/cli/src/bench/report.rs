@@ -1,10 +1,10 @@
 //! The results of a run.
 
 use super::phase::Kind;
-use super::raw::Scratch;
-use super::sample::Summary;
 use super::setup::Plan;
 use crate::args::BenchArgs;
+use crate::measure::raw::Scratch;
+use crate::measure::sample::Summary;
 use crate::size;
 use extentdb::{Info, Metrics};
 use serde::Serialize;

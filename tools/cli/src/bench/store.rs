@@ -1,9 +1,9 @@
 //! The store: what its phases do.
 
-use super::drive::{Limit, drive};
 use super::keys::{key, prefix};
-use super::random::{Bytes, Random};
-use super::sample::Sample;
+use crate::measure::drive::{Limit, drive};
+use crate::measure::random::{Bytes, Random};
+use crate::measure::sample::Sample;
 use anyhow::{Context, Result, ensure};
 use extentdb::Db;
 use std::collections::HashMap;

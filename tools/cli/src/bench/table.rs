@@ -1,7 +1,8 @@
 //! The results as text: a line for the store, and one for the raw device under it.
 
 use super::report::Row;
-use super::sample::Summary;
+use crate::measure::sample::Summary;
+use crate::measure::time::show as time;
 use std::io::{self, Write};
 
 /// Columns and their widths.
@@ -89,28 +90,4 @@ fn cells(summary: &Summary, ratios: [String; 4]) -> Cells {
 
 fn ratio(ratio: Option<f64>) -> String {
     ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"))
-}
-
-/// A time, from ns to s.
-pub(crate) fn time(ns: u64) -> String {
-    match ns {
-        0..1_000 => format!("{ns} ns"),
-        1_000..1_000_000 => format!("{:.1} us", ns as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.2} ms", ns as f64 / 1e6),
-        _ => format!("{:.2} s", ns as f64 / 1e9),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_the_unit_that_fits() {
-        let cases =
-            [(999, "999 ns"), (1_500, "1.5 us"), (2_340_000, "2.34 ms"), (3 << 30, "3.22 s")];
-        for (ns, text) in cases {
-            assert_eq!(time(ns), text);
-        }
-    }
 }

@@ -1,10 +1,10 @@
 //! std's `BTreeMap`, for comparison: the same keys, in memory alone.
 
 use super::child::{self, Child};
-use super::keys::Shape;
 use super::part::Role;
 use super::rss;
 use crate::args::ScaleArgs;
+use crate::measure::shape::Shape;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -5,13 +5,13 @@
 
 use super::btree::{self, Filled};
 use super::child;
-use super::load::Load;
 use super::own;
 use super::part::Part;
-use super::row::{Row, Unit};
 use super::rss;
 use super::store::{self, Needs};
 use crate::args::ScaleArgs;
+use crate::measure::load::Load;
+use crate::measure::row::{Row, Unit};
 use anyhow::{Error, Result, ensure};
 use extentdb::Db;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ScaleArgs) -> Result<()> {
     store::check_room(args, Needs { records: args.keys + churn, bytes: 0 })?;
     let btree = btree::measure()?;
     let db = store::create(args)?;
-    let load = Load::new(args, &db);
+    let load = store::load(args, &db);
     let empty = rss::now()?;
     let memory = Memory { keys: args.keys, empty, btree, db, load };
     memory.warm(args)?;
@@ -163,5 +163,5 @@ impl Memory {
 }
 
 fn row(name: impl Into<String>, figure: f64, unit: Unit) -> Row {
-    Row::new(Part::Memory, name, figure, unit)
+    Row::new(Part::Memory.name(), name, figure, unit)
 }

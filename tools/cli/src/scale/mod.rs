@@ -7,31 +7,26 @@
 mod btree;
 mod child;
 pub(crate) mod count;
-mod keys;
-mod load;
-mod median;
 mod memory;
 mod open;
 mod own;
 mod part;
 mod report;
-mod row;
 mod rss;
 mod snapshot;
 mod store;
-mod table;
 mod tails;
 
 use crate::Outcome;
 use crate::args::ScaleArgs;
-use crate::bench::write_json;
+use crate::measure::json;
+use crate::measure::row::Row;
+use crate::measure::shape::UNIQUE_BYTES;
+use crate::measure::show::Show;
+use crate::measure::table::Table;
 use anyhow::{Context, Result, bail};
 use child::Child;
 use report::Report;
-use row::Row;
-use std::io::{self, Write};
-use std::path::Path;
-use table::Table;
 
 pub(crate) use part::{Part, Role};
 
@@ -53,7 +48,7 @@ pub(crate) fn run(args: &ScaleArgs) -> Result<Outcome> {
 fn conduct(args: &ScaleArgs) -> Result<()> {
     check(args)?;
     let mut report = Report::new(args);
-    let mut show = Show { is_shown: args.json.as_deref() != Some(Path::new("-")) };
+    let mut show = Show::beside(args.json.as_deref());
     show.text(&format!("{}\n", report.head()))?;
     let mut table = Table::default();
     let chosen = |part: &Part| args.only.is_empty() || args.only.contains(part);
@@ -66,15 +61,15 @@ fn conduct(args: &ScaleArgs) -> Result<()> {
         child.finish().with_context(|| part.name())?;
     }
     match &args.json {
-        Some(path) => write_json(&report, path).with_context(|| path.display().to_string()),
+        Some(path) => json::write(&report, path),
         None => Ok(()),
     }
 }
 
 /// Refuses what cannot be.
 fn check(args: &ScaleArgs) -> Result<()> {
-    if usize::from(args.key_bytes) < usize::from(args.shared_prefix) + keys::UNIQUE_BYTES {
-        bail!("keys need {} bytes of their own beside what they share", keys::UNIQUE_BYTES);
+    if usize::from(args.key_bytes) < usize::from(args.shared_prefix) + UNIQUE_BYTES {
+        bail!("keys need {} bytes of their own beside what they share", UNIQUE_BYTES);
     }
     if args.keep && args.only.len() != 1 {
         bail!("--keep leaves one volume: choose one part with --only");
@@ -83,15 +78,4 @@ fn check(args: &ScaleArgs) -> Result<()> {
         bail!("{} exists; give a path where nothing is", args.volume.display());
     }
     Ok(())
-}
-
-/// Where the table goes: to stdout, or nowhere.
-struct Show {
-    is_shown: bool,
-}
-
-impl Show {
-    fn text(&mut self, text: &str) -> io::Result<()> {
-        if self.is_shown { io::stdout().write_all(text.as_bytes()) } else { Ok(()) }
-    }
 }

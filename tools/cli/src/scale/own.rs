@@ -1,6 +1,6 @@
 //! What the store says of its own memory.
 
-use super::row::Unit;
+use crate::measure::row::Unit;
 use extentdb::Metrics;
 
 /// Figures of `metrics` that tell of the index and of what pins the past, each with its name.

@@ -1,7 +1,7 @@
 //! The results as JSON.
 
-use super::row::Row;
 use crate::args::ScaleArgs;
+use crate::measure::row::Row;
 use serde::Serialize;
 
 /// All of it.

@@ -1,14 +1,14 @@
 //! What a snapshot costs that is held while keys are overwritten.
 
 use super::child;
-use super::keys::Shape;
-use super::load::Load;
 use super::own;
 use super::part::Part;
-use super::row::{Row, Unit};
 use super::rss;
 use super::store::{self, Needs};
 use crate::args::ScaleArgs;
+use crate::measure::load::Load;
+use crate::measure::row::{Row, Unit};
+use crate::measure::shape::Shape;
 use anyhow::{Context, Result, ensure};
 use extentdb::{Db, Snapshot};
 use std::time::Instant;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &ScaleArgs) -> Result<()> {
         Needs { records: args.keys + (WARM_ROUNDS + 3) * args.overwrites, bytes: 0 },
     )?;
     let db = store::create(args)?;
-    let load = Load::new(args, &db);
+    let load = store::load(args, &db);
     load.insert(0..args.keys)?;
     // What the first overwrites bring with them counts for neither side.
     for _ in 0..WARM_ROUNDS {
@@ -96,5 +96,5 @@ impl Rounds<'_> {
 }
 
 fn row(name: impl Into<String>, figure: f64, unit: Unit) -> Row {
-    Row::new(Part::Snapshot, name, figure, unit)
+    Row::new(Part::Snapshot.name(), name, figure, unit)
 }

@@ -1,12 +1,13 @@
 //! The volume of a part, and whether there is room for it.
 
 use crate::args::ScaleArgs;
-use crate::size;
-use anyhow::{Context, Result, bail};
+use crate::measure::load::Load;
+use crate::measure::room;
+use crate::measure::shape::Shape;
+use anyhow::{Result, bail};
 use extentdb::{Db, Options};
-use nix::sys::statvfs::statvfs;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Bytes of a record beyond its key and value: its header, and its share of page headers.
 const RECORD_OVERHEAD: u64 = 40;
@@ -43,24 +44,18 @@ pub(super) fn create(args: &ScaleArgs) -> Result<Db> {
     Ok(db)
 }
 
+/// Writers of `db` as `args` want them.
+pub(super) fn load(args: &ScaleArgs, db: &Db) -> Load {
+    let (key, prefix) = (args.key_bytes as usize, args.shared_prefix as usize);
+    let longest = args.put_bytes.max(args.value_bytes) as usize;
+    let shape = Shape::new(key, prefix, args.value_bytes as usize, longest);
+    Load::new(db, shape, args.writers, args.batch)
+}
+
 /// Refuses what the file system has no room for.
 pub(super) fn check_room(args: &ScaleArgs, needs: Needs) -> Result<()> {
-    let needed = bytes_of(args, needs);
-    let dir = match args.volume.parent() {
-        Some(dir) if dir != Path::new("") => dir,
-        _ => Path::new("."),
-    };
-    let stat = statvfs(dir).with_context(|| dir.display().to_string())?;
-    let free = stat.blocks_available() * stat.fragment_size();
-    if needed > free {
-        bail!(
-            "{} has {} free, and this takes about {}; give fewer --keys or a smaller --value-bytes",
-            dir.display(),
-            size::show(free),
-            size::show(needed),
-        );
-    }
-    Ok(())
+    let advice = "give fewer --keys or a smaller --value-bytes";
+    room::check(&args.volume, bytes_of(args, needs), advice)
 }
 
 fn bytes_of(args: &ScaleArgs, needs: Needs) -> u64 {

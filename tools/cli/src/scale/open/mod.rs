@@ -13,11 +13,11 @@ mod raw;
 mod writer;
 
 use super::child::{self, Child};
-use super::median::median;
 use super::part::{Part, Role};
-use super::row::{Row, Unit};
 use super::store::{self, Needs, Temporary};
 use crate::args::ScaleArgs;
+use crate::measure::median::median;
+use crate::measure::row::{Row, Unit};
 use crate::progress::Steps;
 use anyhow::{Result, ensure};
 use opener::Opened;
@@ -135,5 +135,5 @@ impl Left {
 }
 
 fn row(name: impl Into<String>, figure: f64, unit: Unit) -> Row {
-    Row::new(Part::Open, name, figure, unit)
+    Row::new(Part::Open.name(), name, figure, unit)
 }

@@ -2,8 +2,8 @@
 
 use super::{PROBE_VERSION, PROBES};
 use crate::args::ScaleArgs;
+use crate::measure::shape::Shape;
 use crate::scale::child;
-use crate::scale::keys::Shape;
 use crate::scale::{rss, store};
 use anyhow::{Context, Result, ensure};
 use extentdb::Db;

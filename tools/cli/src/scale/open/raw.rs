@@ -1,7 +1,7 @@
 //! As many bytes as an open reads, from the same file, without a store.
 
 use crate::args::{Direct, ScaleArgs};
-use crate::bench::drive::{Limit, drive};
+use crate::measure::drive::{Limit, drive};
 use anyhow::{Context, Result};
 use extentdb::AlignedBuf;
 use nix::fcntl::OFlag;

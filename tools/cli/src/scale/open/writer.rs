@@ -2,10 +2,10 @@
 
 use super::{PROBE_VERSION, PROBES, row};
 use crate::args::ScaleArgs;
+use crate::measure::load::{Change, Load};
+use crate::measure::row::Unit;
 use crate::progress::{self, Progress};
 use crate::scale::child;
-use crate::scale::load::{Change, Load};
-use crate::scale::row::Unit;
 use crate::scale::store;
 use anyhow::{Result, ensure};
 use extentdb::{Db, Metrics};
@@ -56,7 +56,7 @@ pub(super) fn most_records(args: &ScaleArgs) -> u64 {
 /// Fills the volume, answers, and waits.
 pub(in crate::scale) fn run(args: &ScaleArgs) -> Result<()> {
     let db = store::options(args).create_new(true).open(&args.volume)?;
-    let load = Load::new(args, &db);
+    let load = store::load(args, &db);
     let begun = Instant::now();
     load.insert(0..args.keys)?;
     let load_s = begun.elapsed().as_secs_f64();

@@ -1,14 +1,14 @@
 //! Cold gets of one reader, with and without a lone durable writer, beside the raw device.
 
 use super::{PAGE, Tails, answer_quantiles, row};
-use crate::bench::drive::{Limit, drive};
-use crate::bench::random::Random;
-use crate::bench::sample::{Sample, Summary};
+use crate::measure::drive::{Limit, drive};
+use crate::measure::median::median;
+use crate::measure::random::Random;
+use crate::measure::row::Unit;
+use crate::measure::sample::{Sample, Summary};
+use crate::measure::shape::Shape;
 use crate::progress::Steps;
 use crate::scale::child;
-use crate::scale::keys::Shape;
-use crate::scale::median::median;
-use crate::scale::row::Unit;
 use anyhow::{Context, Error, Result, ensure};
 use std::thread;
 

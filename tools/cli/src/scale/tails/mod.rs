@@ -4,25 +4,21 @@
 mod checkpoints;
 mod gets;
 mod natural;
-mod open_loop;
 mod puts;
-mod schedule;
 
 use super::child;
-use super::load::Load;
-use super::median::Quantiles;
 use super::part::Part;
-use super::row::{Row, Unit};
 use super::store::{self, Needs};
 use crate::args::ScaleArgs;
-use crate::bench::random::Random;
-use crate::bench::raw::Scratch;
-use crate::bench::sample::Summary;
-use crate::progress::Progress;
-use anyhow::{Context, Result};
-use extentdb::{Db, DirectState};
-use std::ffi::OsString;
-use std::path::PathBuf;
+use crate::measure::load::Load;
+use crate::measure::median::Quantiles;
+use crate::measure::random::Random;
+use crate::measure::raw::Scratch;
+use crate::measure::row::{Row, Unit};
+use crate::measure::sample::Summary;
+use crate::measure::schedule;
+use anyhow::Result;
+use extentdb::Db;
 use std::time::Duration;
 
 /// Length of the scratch file.
@@ -45,10 +41,10 @@ pub(super) fn run(args: &ScaleArgs) -> Result<()> {
     store::check_room(args, Needs { records: args.keys, bytes })?;
     schedule::sharpen_timers();
     let db = store::create(args)?;
-    let load = Load::new(args, &db);
+    let load = store::load(args, &db);
     load.insert(0..args.keys)?;
     db.sync()?;
-    let scratch = scratch(args, &db)?;
+    let scratch = Scratch::beside(&args.volume, SCRATCH_BYTES, &db)?;
     let slice = Duration::from_secs_f64(args.seconds);
     let tails = Tails { args, db, load, scratch, slice };
     tails.gets()?;
@@ -62,17 +58,6 @@ pub(super) fn run(args: &ScaleArgs) -> Result<()> {
 /// About what the slices of durable puts write: there are 4 kinds.
 fn slices_bytes(args: &ScaleArgs) -> u64 {
     (args.seconds * f64::from(args.rounds) * 4.0 * 256e6) as u64
-}
-
-fn scratch(args: &ScaleArgs, db: &Db) -> Result<Scratch> {
-    let mut path = OsString::from(&args.volume);
-    path.push(".scratch");
-    let path = PathBuf::from(path);
-    let direct = db.info().device.direct == DirectState::Active;
-    let progress = Progress::bytes("preparing the scratch file,", SCRATCH_BYTES);
-    let scratch = Scratch::create(&path, SCRATCH_BYTES, direct, &progress);
-    progress.finish();
-    scratch.with_context(|| format!("scratch file {}", path.display()))
 }
 
 impl Tails<'_> {
@@ -96,5 +81,5 @@ fn answer_quantiles(name: &str, rounds: &[Summary], what: &str, beside: &[Summar
 }
 
 fn row(name: impl Into<String>, figure: f64, unit: Unit) -> Row {
-    Row::new(Part::Tails, name, figure, unit)
+    Row::new(Part::Tails.name(), name, figure, unit)
 }

@@ -2,9 +2,9 @@
 
 use super::{Tails, row};
 use crate::args::ScaleArgs;
+use crate::measure::load::Change;
+use crate::measure::row::Unit;
 use crate::progress::Progress;
-use crate::scale::load::Change;
-use crate::scale::row::Unit;
 use crate::scale::{child, store};
 use anyhow::Result;
 use extentdb::Metrics;

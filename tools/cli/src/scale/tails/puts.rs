@@ -1,15 +1,15 @@
 //! Durable puts that arrive at 70 % of what the store can take, with and without a checkpoint
 //! under way.
 
-use super::open_loop::{self, Arrivals, Latencies};
 use super::{PAGE, Tails, answer_quantiles, row};
-use crate::bench::drive::{Limit, drive};
-use crate::bench::random::Random;
-use crate::bench::sample::{Sample, Summary};
+use crate::measure::drive::{Limit, drive};
+use crate::measure::median::{Quantiles, median};
+use crate::measure::open_loop::{self, Arrivals, Latencies};
+use crate::measure::random::Random;
+use crate::measure::row::Unit;
+use crate::measure::sample::{Sample, Summary};
 use crate::progress::Steps;
 use crate::scale::child;
-use crate::scale::median::{Quantiles, median};
-use crate::scale::row::Unit;
 use anyhow::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,8 +1,7 @@
 //! Many writers that write as fast as they can: batches that are acknowledged from memory.
 
-use super::keys::Shape;
-use crate::args::ScaleArgs;
-use crate::bench::random::Random;
+use super::random::Random;
+use super::shape::Shape;
 use crate::progress::Progress;
 use anyhow::{Error, Result};
 use extentdb::{Db, Durability, WriteBatch};
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 /// What one record does.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// Store the value of key number `number` in `version`, of `bytes` bytes.
     Put { number: u64, version: u64, bytes: usize },
     /// Remove key number `number`.
@@ -22,9 +21,9 @@ pub(super) enum Change {
 
 /// Writers of one store.
 #[derive(Debug)]
-pub(super) struct Load {
+pub(crate) struct Load {
     db: Db,
-    pub(super) shape: Shape,
+    pub(crate) shape: Shape,
     writers: u64,
     batch: u64,
     /// Gives each run, and each of its writers, a generator of its own.
@@ -42,18 +41,15 @@ struct Run<'a, C> {
 }
 
 impl Load {
-    /// Writers of `db` as `args` want them.
-    pub(super) fn new(args: &ScaleArgs, db: &Db) -> Self {
-        let (key, prefix) = (args.key_bytes as usize, args.shared_prefix as usize);
-        let longest = args.put_bytes.max(args.value_bytes) as usize;
-        let shape = Shape::new(key, prefix, args.value_bytes as usize, longest);
+    /// So many `writers` of `db`, each with batches of `batch` records.
+    pub(crate) fn new(db: &Db, shape: Shape, writers: u16, batch: u16) -> Self {
         let db = db.with_durability(Durability::Buffered);
-        let (writers, batch) = (args.writers.into(), args.batch.into());
+        let (writers, batch) = (writers.into(), batch.into());
         Self { db, shape, writers, batch, runs: AtomicU64::new(1) }
     }
 
     /// Stores the keys of `numbers`, in their version 0, and shows how far it is.
-    pub(super) fn insert(&self, numbers: Range<u64>) -> Result<()> {
+    pub(crate) fn insert(&self, numbers: Range<u64>) -> Result<()> {
         let bytes = self.shape.value_bytes;
         let put =
             |_: &mut Random, op| Change::Put { number: numbers.start + op, version: 0, bytes };
@@ -61,17 +57,17 @@ impl Load {
     }
 
     /// Overwrites `ops` random keys below `keys` by their `version`, and shows how far it is.
-    pub(super) fn overwrite(&self, ops: u64, keys: u64, version: u64) -> Result<()> {
+    pub(crate) fn overwrite(&self, ops: u64, keys: u64, version: u64) -> Result<()> {
         self.show("overwriting,", ops, self.random_put(keys, version))
     }
 
     /// As [`overwrite`](Self::overwrite), but says nothing.
-    pub(super) fn overwrite_quietly(&self, ops: u64, keys: u64, version: u64) -> Result<()> {
+    pub(crate) fn overwrite_quietly(&self, ops: u64, keys: u64, version: u64) -> Result<()> {
         self.run(ops, None, self.random_put(keys, version))
     }
 
     /// Deletes and puts in turn random keys below twice `keys`, of which half are there.
-    pub(super) fn churn(&self, ops: u64, keys: u64) -> Result<()> {
+    pub(crate) fn churn(&self, ops: u64, keys: u64) -> Result<()> {
         let bytes = self.shape.value_bytes;
         self.show("churning,", ops, |random, op| {
             let number = random.below(2 * keys);
@@ -83,7 +79,7 @@ impl Load {
     }
 
     /// Chooses random keys below `keys`.
-    pub(super) fn random_put(
+    pub(crate) fn random_put(
         &self,
         keys: u64,
         version: u64,
@@ -105,12 +101,12 @@ impl Load {
     }
 
     /// Key and value of a record.
-    pub(super) fn record_bytes(&self) -> u64 {
+    pub(crate) fn record_bytes(&self) -> u64 {
         (self.shape.key_bytes + self.shape.value_bytes) as u64
     }
 
     /// Writes a batch on this thread every so often, until `done`.
-    pub(super) fn trickle(
+    pub(crate) fn trickle(
         &self,
         every: Duration,
         done: &AtomicBool,
@@ -126,7 +122,7 @@ impl Load {
     }
 
     /// Has `choose` say what each of `ops` records does, and writes them all.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         ops: u64,
         progress: Option<&Progress>,

@@ -1,14 +1,13 @@
 //! One figure, beside what it is compared to.
 
-use super::part::Part;
-use crate::bench::table::time;
+use super::time;
 use crate::size;
 use serde::{Deserialize, Serialize};
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Unit {
+pub(crate) enum Unit {
     Bytes,
     BytesPerKey,
     Seconds,
@@ -20,12 +19,12 @@ pub(super) enum Unit {
 
 impl Unit {
     /// `figure` as text.
-    pub(super) fn show(self, figure: f64) -> String {
+    pub(crate) fn show(self, figure: f64) -> String {
         match self {
             Self::Bytes if figure < 0.0 => format!("-{}", size::show(-figure as u64)),
             Self::Bytes => size::show(figure as u64),
             Self::BytesPerKey => format!("{figure:.1} B"),
-            Self::Seconds => time((figure * 1e9) as u64),
+            Self::Seconds => time::show((figure * 1e9) as u64),
             Self::PerSecond => format!("{figure:.0}/s"),
             Self::Count => format!("{figure:.0}"),
             Self::Ratio => format!("{figure:.3}"),
@@ -35,30 +34,30 @@ impl Unit {
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Row {
-    pub(super) part: Part,
-    pub(super) name: String,
-    pub(super) figure: f64,
-    pub(super) unit: Unit,
-    pub(super) beside: Option<Beside>,
+pub(crate) struct Row {
+    pub(crate) part: String,
+    pub(crate) name: String,
+    pub(crate) figure: f64,
+    pub(crate) unit: Unit,
+    pub(crate) beside: Option<Beside>,
 }
 
 /// What a figure is compared to, from the same run and in the same unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Beside {
-    pub(super) name: String,
-    pub(super) figure: f64,
+pub(crate) struct Beside {
+    pub(crate) name: String,
+    pub(crate) figure: f64,
     /// The figure for this one; `None` where this is 0.
-    pub(super) ratio: Option<f64>,
+    pub(crate) ratio: Option<f64>,
 }
 
 impl Row {
-    pub(super) fn new(part: Part, name: impl Into<String>, figure: f64, unit: Unit) -> Self {
-        Self { part, name: name.into(), figure, unit, beside: None }
+    pub(crate) fn new(part: &str, name: impl Into<String>, figure: f64, unit: Unit) -> Self {
+        Self { part: part.to_owned(), name: name.into(), figure, unit, beside: None }
     }
 
     /// Puts it beside another figure.
-    pub(super) fn beside(self, name: impl Into<String>, figure: f64) -> Self {
+    pub(crate) fn beside(self, name: impl Into<String>, figure: f64) -> Self {
         let ratio = (figure != 0.0).then(|| self.figure / figure);
         Self { beside: Some(Beside { name: name.into(), figure, ratio }), ..self }
     }
@@ -86,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_row_survives_the_way_to_another_process() {
-        let row = Row::new(Part::Open, "open", 3.0, Unit::Seconds).beside("raw", 2.0);
+        let row = Row::new("open", "open", 3.0, Unit::Seconds).beside("raw", 2.0);
         assert_eq!(row.beside.as_ref().unwrap().ratio, Some(1.5));
         let text = serde_json::to_string(&row).unwrap();
         assert!(!text.contains('\n'));
@@ -95,7 +94,7 @@ mod tests {
 
     #[test]
     fn nothing_is_a_multiple_of_zero() {
-        let row = Row::new(Part::Open, "open", 3.0, Unit::Count).beside("none", 0.0);
+        let row = Row::new("open", "open", 3.0, Unit::Count).beside("none", 0.0);
         assert_eq!(row.beside.unwrap().ratio, None);
     }
 }

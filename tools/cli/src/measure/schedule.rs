@@ -1,12 +1,12 @@
 //! When puts arrive: at random, at a given rate, whether or not the store keeps up.
 
-use crate::bench::random::Random;
+use super::random::Random;
 use std::fs;
 use std::time::Duration;
 
 /// Arrivals of a Poisson process, counted from its beginning. Never ends.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     random: Random,
     mean_s: f64,
     last_s: f64,
@@ -14,7 +14,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// Arrivals at `rate` per second.
-    pub(super) fn new(rate: f64, seed: u64) -> Self {
+    pub(crate) fn new(rate: f64, seed: u64) -> Self {
         assert!(rate > 0.0, "something arrives");
         Self { random: Random::new(seed), mean_s: 1.0 / rate, last_s: 0.0 }
     }
@@ -32,7 +32,7 @@ impl Iterator for Schedule {
 }
 
 /// Has the threads that begin from now on wake when they want to, rather than 50 us later.
-pub(super) fn sharpen_timers() {
+pub(crate) fn sharpen_timers() {
     // Without it latencies are that much longer, in all slices alike.
     let _ = fs::write("/proc/self/timerslack_ns", "1");
 }

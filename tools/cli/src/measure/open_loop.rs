@@ -1,8 +1,8 @@
 //! Operations that begin when they are due, not when the one before has ended: each latency
 //! counts from then, so that those which a slow one holds up count too.
 
+use super::sample::Sample;
 use super::schedule::Schedule;
-use crate::bench::sample::Sample;
 use anyhow::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,19 +14,19 @@ const PATIENCE: u32 = 3;
 
 /// What arrives.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Arrivals {
+pub(crate) struct Arrivals {
     /// Operations a second.
-    pub(super) rate: f64,
+    pub(crate) rate: f64,
     /// How long they arrive.
-    pub(super) time: Duration,
-    pub(super) seed: u64,
+    pub(crate) time: Duration,
+    pub(crate) seed: u64,
 }
 
 /// Latencies, by whether a checkpoint was under way at the end of the operation.
 #[derive(Debug)]
-pub(super) struct Latencies {
-    pub(super) quiet: Sample,
-    pub(super) beside: Sample,
+pub(crate) struct Latencies {
+    pub(crate) quiet: Sample,
+    pub(crate) beside: Sample,
 }
 
 impl Latencies {
@@ -49,7 +49,7 @@ struct Run<'a> {
 }
 
 /// Has `threads` threads do what arrives. Each asks `worker` for what it is to do.
-pub(super) fn run<W>(
+pub(crate) fn run<W>(
     threads: usize,
     arrivals: Arrivals,
     is_beside: &AtomicBool,

@@ -5,7 +5,7 @@ use super::random::Random;
 use super::sample::Sample;
 use crate::progress::Progress;
 use anyhow::{Context, Result, ensure};
-use extentdb::AlignedBuf;
+use extentdb::{AlignedBuf, Db, DirectState};
 use nix::fcntl::OFlag;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -41,6 +41,17 @@ impl Scratch {
         fill(&file, len, progress)?;
         let path = path.to_owned();
         Ok(Self { file, len, path, direct, next_write: AtomicU64::new(0) })
+    }
+
+    /// A file of `len` bytes beside `volume`, which is direct where `db` is.
+    pub(crate) fn beside(volume: &Path, len: u64, db: &Db) -> Result<Self> {
+        let mut path = volume.as_os_str().to_owned();
+        path.push(".scratch");
+        let direct = db.info().device.direct == DirectState::Active;
+        let progress = Progress::bytes("preparing the scratch file,", len);
+        let scratch = Self::create(path.as_ref(), len, direct, &progress);
+        progress.finish();
+        scratch.with_context(|| format!("scratch file {}", Path::new(&path).display()))
     }
 
     /// Where it is, or was.

@@ -1,21 +1,20 @@
 //! The results as text.
 
-use super::part::Part;
 use super::row::Row;
 
 /// Rows as lines, with a heading before each part.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    part: Option<Part>,
+pub(crate) struct Table {
+    part: Option<String>,
 }
 
 impl Table {
     /// The lines of one row.
-    pub(super) fn lines(&mut self, row: &Row) -> String {
+    pub(crate) fn lines(&mut self, row: &Row) -> String {
         let mut lines = String::new();
-        if self.part != Some(row.part) {
-            self.part = Some(row.part);
-            lines.push_str(&line(row.part.name(), "", "beside", "ratio", ""));
+        if self.part.as_ref() != Some(&row.part) {
+            self.part = Some(row.part.clone());
+            lines.push_str(&line(&row.part, "", "beside", "ratio", ""));
         }
         let figure = row.unit.show(row.figure);
         let name = format!("  {}", row.name);
@@ -39,19 +38,19 @@ fn line(name: &str, figure: &str, beside: &str, ratio: &str, what: &str) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scale::row::Unit;
+    use crate::measure::row::Unit;
 
     #[test]
     fn a_part_has_one_heading() {
         let mut table = Table::default();
-        let row = Row::new(Part::Memory, "RSS", 100.0, Unit::BytesPerKey).beside("map", 40.0);
+        let row = Row::new("memory", "RSS", 100.0, Unit::BytesPerKey).beside("map", 40.0);
         let first = table.lines(&row);
         let mut lines = first.lines();
         assert!(lines.next().unwrap().starts_with("memory "));
         let line = lines.next().unwrap();
         assert!(line.starts_with("  RSS ") && line.ends_with("100.0 B       40.0 B     2.50  map"));
         assert_eq!(table.lines(&row).lines().count(), 1);
-        let other = Row::new(Part::Open, "keys", 1.0, Unit::Count);
+        let other = Row::new("open", "keys", 1.0, Unit::Count);
         assert_eq!(table.lines(&other).lines().count(), 2);
     }
 }

@@ -1,9 +1,9 @@
 //! Medians of rounds.
 
-use crate::bench::sample::Summary;
+use super::sample::Summary;
 
 /// The median of `figures`; the mean of the two in the middle where there are two; 0 of none.
-pub(super) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.into_iter().collect();
     figures.sort_by(f64::total_cmp);
     match (figures.len(), figures.len() / 2) {
@@ -15,7 +15,7 @@ pub(super) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
 
 /// Latencies in seconds: medians over rounds of what each round shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Quantiles {
+pub(crate) struct Quantiles {
     p50: f64,
     p99: f64,
     p999: f64,
@@ -23,7 +23,7 @@ pub(super) struct Quantiles {
 
 impl Quantiles {
     /// The medians of `rounds`.
-    pub(super) fn of(rounds: &[Summary]) -> Self {
+    pub(crate) fn of(rounds: &[Summary]) -> Self {
         let seconds = |ns: fn(&Summary) -> u64| median(rounds.iter().map(|s| ns(s) as f64 / 1e9));
         Self {
             p50: seconds(|s| s.p50_ns),
@@ -33,7 +33,7 @@ impl Quantiles {
     }
 
     /// Each with its name.
-    pub(super) fn named(self) -> [(&'static str, f64); 3] {
+    pub(crate) fn named(self) -> [(&'static str, f64); 3] {
         [("p50", self.p50), ("p99", self.p99), ("p99.9", self.p999)]
     }
 }

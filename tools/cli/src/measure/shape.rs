@@ -1,26 +1,26 @@
 //! Keys and values of a run.
 
-use crate::bench::random::{Bytes, Random, mix};
+use super::random::{Bytes, Random, mix};
 
 /// Bytes of a key that tell it from all others, and of a value that tell whose it is.
 pub(crate) const UNIQUE_BYTES: usize = 8;
 
 /// What keys and values look like. Key number n and the beginning of its value follow from n.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// Length of a key.
-    pub(super) key_bytes: usize,
+    pub(crate) key_bytes: usize,
     /// Length of the beginning that all keys share.
-    pub(super) shared_prefix: usize,
+    pub(crate) shared_prefix: usize,
     /// Length of a value.
-    pub(super) value_bytes: usize,
+    pub(crate) value_bytes: usize,
     bytes: Bytes,
 }
 
 impl Shape {
     /// Keys that have at least 8 bytes of their own, and values of at least 8 bytes, at most
     /// `longest` where some are to be longer than usual.
-    pub(super) fn new(
+    pub(crate) fn new(
         key_bytes: usize,
         shared_prefix: usize,
         value_bytes: usize,
@@ -32,7 +32,7 @@ impl Shape {
     }
 
     /// Makes `key` key number `number`.
-    pub(super) fn key<'k>(&self, number: u64, key: &'k mut Vec<u8>) -> &'k [u8] {
+    pub(crate) fn key<'k>(&self, number: u64, key: &'k mut Vec<u8>) -> &'k [u8] {
         key.clear();
         key.resize(self.shared_prefix, b'p');
         let mut word = number;
@@ -45,7 +45,7 @@ impl Shape {
     }
 
     /// Makes `value` a value of `len` bytes: that of key number `number` in its `version`.
-    pub(super) fn value<'v>(
+    pub(crate) fn value<'v>(
         &self,
         (number, version): (u64, u64),
         len: usize,
@@ -59,7 +59,7 @@ impl Shape {
     }
 
     /// The version of `value`, which is that of key number `number`; `None` if it is too short.
-    pub(super) fn version(number: u64, value: &[u8]) -> Option<u64> {
+    pub(crate) fn version(number: u64, value: &[u8]) -> Option<u64> {
         let (head, _) = value.split_first_chunk()?;
         Some(u64::from_le_bytes(*head).wrapping_sub(mix(number)))
     }
