@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::churn;
 use crate::scale::{Part, Role, count};
 use crate::size;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Measure memory, snapshots, opening and tails at many keys, on new volumes
     Scale(ScaleArgs),
+    /// Measure garbage collection, on new volumes
+    Churn(ChurnArgs),
 }
 
 /// How a volume is opened.
@@ -323,6 +326,62 @@ pub(crate) struct ScaleArgs {
     pub(crate) role: Option<Role>,
 }
 
+/// Arguments of `churn`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ChurnArgs {
+    /// A file that does not exist yet; each run creates and removes it
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART,...")]
+    pub(crate) only: Vec<churn::Part>,
+    /// Size of a volume
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = size::parse)]
+    pub(crate) bytes: u64,
+    /// Size of an extent [default: as the library chooses]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) extent_bytes: Option<u64>,
+    /// uniform: live part of what the volume has room for, a run for each
+    #[arg(long, value_name = "PART,...", value_delimiter = ',', default_value = "0.70,0.75,0.80", value_parser = parse_utilization)]
+    pub(crate) utilization: Vec<f64>,
+    /// Writers
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) writers: u16,
+    /// Length of a value, where it is not a large one
+    #[arg(long, value_name = "SIZE", default_value = "1K", value_parser = parse_value_bytes)]
+    pub(crate) value_bytes: u64,
+    /// Bytes of records that are overwritten, in multiples of the volume
+    #[arg(long, value_name = "N", default_value = "4", value_parser = parse_times)]
+    pub(crate) times: f64,
+    /// tails: rounds, of which the medians count
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) rounds: u16,
+    /// Seconds of a slice of the tails; the raw device takes as long for each run
+    #[arg(long, value_name = "N", default_value = "10", value_parser = parse_seconds)]
+    pub(crate) seconds: f64,
+    /// Write the results as JSON to this file; - for stdout, instead of the table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Whether to bypass the page cache
+    #[arg(long, value_enum, default_value_t = Direct::Preferred)]
+    pub(crate) direct: Direct,
+}
+
+fn parse_utilization(text: &str) -> Result<f64, String> {
+    parse_within(text, 0.01, 0.99)
+}
+
+fn parse_times(text: &str) -> Result<f64, String> {
+    parse_within(text, 0.01, 1000.0)
+}
+
+fn parse_value_bytes(text: &str) -> Result<u64, String> {
+    match size::parse(text)? {
+        bytes @ 8..=0x10_0000 => Ok(bytes),
+        _ => Err("give 8 to 1M".to_owned()),
+    }
+}
+
 fn parse_keys(text: &str) -> Result<u64, String> {
     match count::parse(text)? {
         keys @ 1..=10_000_000_000 => Ok(keys),
@@ -331,9 +390,13 @@ fn parse_keys(text: &str) -> Result<u64, String> {
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {
+    parse_within(text, 0.01, 3600.0)
+}
+
+fn parse_within(text: &str, least: f64, most: f64) -> Result<f64, String> {
     match text.parse() {
-        Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
-        _ => Err("give 0.01 to 3600".to_owned()),
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("give {least} to {most}")),
     }
 }
 

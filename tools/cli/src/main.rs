@@ -6,6 +6,7 @@
 mod args;
 mod bench;
 mod check;
+mod churn;
 mod delete;
 mod exact;
 mod explain;
@@ -80,5 +81,6 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Scale(args) => scale::run(&args),
+        Command::Churn(args) => churn::run(&args),
     }
 }

@@ -40,6 +40,15 @@ pub(crate) struct Row {
     pub(crate) figure: f64,
     pub(crate) unit: Unit,
     pub(crate) beside: Option<Beside>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bar: Option<Bar>,
+}
+
+/// What is asked of a figure, or of its ratio where it has one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bar {
+    pub(crate) most: f64,
+    pub(crate) is_met: bool,
 }
 
 /// What a figure is compared to, from the same run and in the same unit.
@@ -53,13 +62,20 @@ pub(crate) struct Beside {
 
 impl Row {
     pub(crate) fn new(part: &str, name: impl Into<String>, figure: f64, unit: Unit) -> Self {
-        Self { part: part.to_owned(), name: name.into(), figure, unit, beside: None }
+        Self { part: part.to_owned(), name: name.into(), figure, unit, beside: None, bar: None }
     }
 
     /// Puts it beside another figure.
     pub(crate) fn beside(self, name: impl Into<String>, figure: f64) -> Self {
         let ratio = (figure != 0.0).then(|| self.figure / figure);
         Self { beside: Some(Beside { name: name.into(), figure, ratio }), ..self }
+    }
+
+    /// Asks for `most` at most: of the ratio where there is one, else of the figure.
+    pub(crate) fn at_most(self, most: f64) -> Self {
+        let ratio = self.beside.as_ref().and_then(|beside| beside.ratio);
+        let is_met = ratio.unwrap_or(self.figure) <= most;
+        Self { bar: Some(Bar { most, is_met }), ..self }
     }
 }
 
@@ -90,6 +106,14 @@ mod tests {
         let text = serde_json::to_string(&row).unwrap();
         assert!(!text.contains('\n'));
         assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row);
+    }
+
+    #[test]
+    fn a_bar_is_for_the_ratio_where_there_is_one() {
+        let row = |figure| Row::new("open", "open", figure, Unit::Seconds);
+        let is_met = |row: Row| row.at_most(1.5).bar.unwrap().is_met;
+        assert!(is_met(row(1.5)) && !is_met(row(1.6)));
+        assert!(is_met(row(3.0).beside("raw", 2.0)) && !is_met(row(1.0).beside("raw", 0.5)));
     }
 
     #[test]

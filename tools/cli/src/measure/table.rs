@@ -1,6 +1,6 @@
 //! The results as text.
 
-use super::row::Row;
+use super::row::{Bar, Row};
 
 /// Rows as lines, with a heading before each part.
 #[derive(Debug, Default)]
@@ -18,16 +18,22 @@ impl Table {
         }
         let figure = row.unit.show(row.figure);
         let name = format!("  {}", row.name);
+        let bar = row.bar.as_ref().map_or_else(String::new, show_bar);
         let line = match &row.beside {
-            None => line(&name, &figure, "", "", ""),
+            None => line(&name, &figure, "", "", &bar),
             Some(beside) => {
                 let ratio = beside.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
-                line(&name, &figure, &row.unit.show(beside.figure), &ratio, &beside.name)
+                let what = format!("{} {bar}", beside.name);
+                line(&name, &figure, &row.unit.show(beside.figure), &ratio, &what)
             }
         };
         lines.push_str(&line);
         lines
     }
+}
+
+fn show_bar(bar: &Bar) -> String {
+    format!("[at most {}: {}]", bar.most, if bar.is_met { "met" } else { "MISSED" })
 }
 
 fn line(name: &str, figure: &str, beside: &str, ratio: &str, what: &str) -> String {
@@ -50,6 +56,8 @@ mod tests {
         let line = lines.next().unwrap();
         assert!(line.starts_with("  RSS ") && line.ends_with("100.0 B       40.0 B     2.50  map"));
         assert_eq!(table.lines(&row).lines().count(), 1);
+        let line = table.lines(&row.clone().at_most(2.0));
+        assert!(line.ends_with("2.50  map [at most 2: MISSED]\n"), "{line}");
         let other = Row::new("open", "keys", 1.0, Unit::Count);
         assert_eq!(table.lines(&other).lines().count(), 2);
     }

@@ -1,0 +1,12 @@
+//! The parts of a run.
+
+use clap::ValueEnum;
+
+/// A part of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Uniformly random overwrites, at each utilization
+    Uniform,
+    /// Uniformly random overwrites of values of 1 MiB
+    Large,
+}
