@@ -33,18 +33,21 @@ pub(super) fn rows_of_law(part: &str, churned: &Churned, utilization: f64) -> Ve
     if let Some(met) = half.utilization {
         let row = Row::new(part, "utilization, last half", met, Unit::Ratio);
         rows.push(row.beside("asked for", utilization));
-        rows.push(row_at_met(part, churned, met));
     }
     rows
 }
 
-/// The last half beside the law at the utilization that was met, where there is one.
-pub(super) fn row_at_met(part: &str, churned: &Churned, met: f64) -> Row {
-    let found = churned.last_half().written.amplification();
-    let row = amplification(part, "write amplification, last half", found);
-    let name = format!("law at {met:.3}");
-    // A law of anything else says nothing.
-    if met > 0.0 && met < 1.0 { row.beside(name, law::greedy(met)) } else { row }
+/// The last half beside the law at the utilization that the store reports.
+pub(super) fn row_as_met(part: &str, churned: &Churned) -> Row {
+    let half = churned.last_half();
+    let row = amplification(part, "write amplification, last half", half.written.amplification());
+    match half.utilization {
+        // The law knows no others.
+        Some(met) if met > 0.0 && met < 1.0 => {
+            row.beside(format!("law at {met:.3}, as met"), law::greedy(met))
+        }
+        _ => row,
+    }
 }
 
 fn amplification(part: &str, name: &str, figure: Option<f64>) -> Row {

@@ -18,15 +18,18 @@ mod large;
 mod latency;
 mod law;
 mod noted;
+mod overload;
 mod overwrite;
 mod part;
 mod raw;
 mod report;
 mod run;
 mod session;
+mod skewed;
 mod store;
 mod uniform;
 mod watch;
+mod zipf;
 
 use crate::Outcome;
 use crate::args::ChurnArgs;
@@ -46,8 +49,11 @@ pub(crate) fn run(args: &ChurnArgs) -> Result<Outcome> {
     }
     room::check(&args.volume, args.bytes + SPARE_BYTES, "give fewer --bytes")?;
     let mut session = Session::new(args)?;
-    if session.wants(Part::Uniform) {
+    if session.wants(Part::Uniform) || session.wants(Part::Overload) {
         uniform::measure(&mut session)?;
+    }
+    if session.wants(Part::Zipf) {
+        skewed::measure(&mut session)?;
     }
     if session.wants(Part::Large) {
         large::measure(&mut session)?;

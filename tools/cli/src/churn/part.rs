@@ -7,6 +7,10 @@ use clap::ValueEnum;
 pub(crate) enum Part {
     /// Uniformly random overwrites, at each utilization
     Uniform,
+    /// Skewed overwrites
+    Zipf,
     /// Uniformly random overwrites of values of 1 MiB
     Large,
+    /// The longest put of the fullest of the uniform runs
+    Overload,
 }

@@ -30,7 +30,7 @@ pub(super) struct Run {
 /// What was done, and the store that is left.
 #[derive(Debug)]
 pub(super) struct Ran {
-    part: String,
+    pub(super) part: String,
     store: Store,
     pub(super) churned: Churned,
     pub(super) puts: Summary,

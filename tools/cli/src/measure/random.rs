@@ -23,6 +23,11 @@ impl Random {
         ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }
 
+    /// A number from 0 up to, but not, 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// Fills `bytes`.
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
@@ -89,6 +94,15 @@ mod tests {
         let mut met = [false; 10];
         (0..1000).for_each(|_| met[random.below(10) as usize] = true);
         assert_eq!(met, [true; 10]);
+    }
+
+    #[test]
+    fn shares_are_of_one() {
+        let mut random = Random::new(2);
+        let shares: Vec<_> = (0..10_000).map(|_| random.share()).collect();
+        assert!(shares.iter().all(|share| (0.0..1.0).contains(share)));
+        let mean = shares.iter().sum::<f64>() / 1e4;
+        assert!((0.49..0.51).contains(&mean), "{mean}");
     }
 
     #[test]

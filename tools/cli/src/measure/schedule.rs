@@ -25,7 +25,7 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<Duration> {
         // Above 0, at most 1.
-        let share = ((self.random.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+        let share = 1.0 - self.random.share();
         self.last_s -= share.ln() * self.mean_s;
         Some(Duration::from_secs_f64(self.last_s))
     }
