@@ -14,8 +14,9 @@ pub(super) fn rows(part: &str, churned: &Churned) -> Vec<Row> {
         ratio("checkpoints per byte", per_byte(total.checkpoint)).beside("all writes", all),
         ratio("preparation per byte", per_byte(total.prepared)).beside("all writes", all),
     ];
-    if let Some(bytes) = churned.disk_bytes {
-        let disk = ratio("sectors that the disk counts per byte", per_byte(bytes));
+    if churned.disk_bytes > 0 {
+        let disk = per_byte(churned.disk_bytes);
+        let disk = ratio("sectors that the disk counts per byte", disk);
         rows.push(disk.beside("all writes", all));
     }
     rows

@@ -4,12 +4,12 @@ use super::counters::Counters;
 use super::interval::Interval;
 
 /// What a churn has shown.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Churned {
     /// As far as it came.
     pub(super) intervals: Vec<Interval>,
-    /// What the disk wrote meanwhile, for whomever; `None` where nobody counts.
-    pub(super) disk_bytes: Option<u64>,
+    /// What the disk wrote meanwhile, for whomever; 0 where nobody counts.
+    pub(super) disk_bytes: u64,
 }
 
 /// A stretch of a churn.
@@ -37,6 +37,18 @@ impl Churned {
         let sum: f64 = utilizations.iter().sum();
         let utilization = (!utilizations.is_empty()).then(|| sum / utilizations.len() as f64);
         Stretch { written: total - begin, utilization }
+    }
+
+    /// Adds a churn of the same store that came later.
+    pub(super) fn append(&mut self, later: Self) {
+        let begun = self.intervals.last().map_or(0.0, |last| last.seconds);
+        let total = self.total();
+        self.intervals.extend(later.intervals.into_iter().map(|interval| Interval {
+            seconds: begun + interval.seconds,
+            total: total + interval.total,
+            ..interval
+        }));
+        self.disk_bytes += later.disk_bytes;
     }
 
     /// The most that was used for what was allowed, at the end of any interval.
@@ -71,7 +83,7 @@ mod tests {
     }
 
     fn churned(intervals: Vec<Interval>) -> Churned {
-        Churned { intervals, disk_bytes: None }
+        Churned { intervals, disk_bytes: 0 }
     }
 
     #[test]
@@ -87,6 +99,23 @@ mod tests {
         assert_eq!(stretch.utilization, Some(0.6));
         assert_eq!(churned.total().amplification(), Some(1.65));
         assert_eq!(churned.worst_used_for_allowed(), 1.2);
+    }
+
+    #[test]
+    fn what_came_later_counts_on() {
+        let mut churned = churned(vec![interval(30, 10, None, 50)]);
+        churned.intervals[0].seconds = 0.5;
+        churned.append(churned_later());
+        let ends: Vec<_> = churned.intervals.iter().map(|i| (i.seconds, i.total.records)).collect();
+        assert_eq!(ends, [(0.5, 30), (0.75, 40), (1.0, 70)]);
+        assert_eq!((churned.total().collected, churned.disk_bytes), (30, 7));
+    }
+
+    fn churned_later() -> Churned {
+        let mut intervals = vec![interval(10, 5, None, 60), interval(40, 20, None, 60)];
+        intervals[0].seconds = 0.25;
+        intervals[1].seconds = 0.5;
+        Churned { intervals, disk_bytes: 7 }
     }
 
     #[test]

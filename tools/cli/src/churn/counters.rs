@@ -2,7 +2,7 @@
 
 use extentdb::Metrics;
 use serde::Serialize;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 
 /// Bytes since the store was opened, or of a stretch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -48,6 +48,22 @@ impl Counters {
     }
 }
 
+impl Add for Counters {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            log: self.log + other.log,
+            large: self.large + other.large,
+            collected: self.collected + other.collected,
+            checkpoint: self.checkpoint + other.checkpoint,
+            prepared: self.prepared + other.prepared,
+            upkeep: self.upkeep + other.upkeep,
+        }
+    }
+}
+
 impl Sub for Counters {
     type Output = Self;
 
@@ -75,6 +91,7 @@ mod tests {
         let stretch = after - before;
         assert_eq!(stretch.amplification(), Some(2.0));
         assert_eq!(stretch.all(), 200);
+        assert_eq!(before + stretch, after);
         assert_eq!((after - after).amplification(), None);
     }
 

@@ -24,10 +24,11 @@ impl Disk {
         Ok(Self { stat: stat.into() })
     }
 
-    /// Bytes that all of the machine has written to it; `None` where nobody counts, as on file
-    /// systems that are on several disks or none.
-    pub(super) fn written_bytes(&self) -> Option<u64> {
-        parse(&fs::read_to_string(&self.stat).ok()?)
+    /// Bytes that all of the machine has written to it; 0 where nobody counts, as on file systems
+    /// that are on several disks or none.
+    pub(super) fn written_bytes(&self) -> u64 {
+        let stat = fs::read_to_string(&self.stat);
+        stat.ok().and_then(|stat| parse(&stat)).unwrap_or(0)
     }
 }
 

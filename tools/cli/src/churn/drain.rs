@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 const COLLECTIONS: usize = 4;
 
 /// Deletes all keys, has the garbage collected, and checks the volume.
-pub(super) fn drain(part: &str, store: &Store) -> Result<Vec<Row>> {
-    store.delete_all().context("while deleting all keys")?;
+pub(super) fn drain(part: &str, store: &mut Store) -> Result<Vec<Row>> {
+    store.delete_all()?;
     let used = collect(store).context("while collecting what is left")?;
     let extent = store.db.info().extent_bytes;
     let extents = |bytes: u64| bytes as f64 / extent as f64;

@@ -10,6 +10,7 @@
 mod amplification;
 mod choice;
 mod churned;
+mod client;
 mod counters;
 mod disk;
 mod drain;
@@ -26,14 +27,16 @@ mod report;
 mod run;
 mod session;
 mod skewed;
+mod snapshots;
 mod store;
+mod tails;
 mod uniform;
 mod watch;
 mod zipf;
 
 use crate::Outcome;
 use crate::args::ChurnArgs;
-use crate::measure::room;
+use crate::measure::{room, schedule};
 use anyhow::{Result, bail};
 use session::Session;
 
@@ -47,8 +50,10 @@ pub(crate) fn run(args: &ChurnArgs) -> Result<Outcome> {
     if args.volume.exists() {
         bail!("{} exists; give a path where nothing is", args.volume.display());
     }
-    room::check(&args.volume, args.bytes + SPARE_BYTES, "give fewer --bytes")?;
+    schedule::sharpen_timers();
     let mut session = Session::new(args)?;
+    let needed = session.volumes() * args.bytes + SPARE_BYTES;
+    room::check(&args.volume, needed, "give fewer --bytes")?;
     if session.wants(Part::Uniform) || session.wants(Part::Overload) {
         uniform::measure(&mut session)?;
     }
@@ -57,6 +62,12 @@ pub(crate) fn run(args: &ChurnArgs) -> Result<Outcome> {
     }
     if session.wants(Part::Large) {
         large::measure(&mut session)?;
+    }
+    if session.wants(Part::Tails) {
+        tails::measure(&mut session)?;
+    }
+    if session.wants(Part::Snapshots) {
+        snapshots::measure(&mut session)?;
     }
     Ok(if session.finish()? { Outcome::Done } else { Outcome::Partial })
 }

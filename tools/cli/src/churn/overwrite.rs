@@ -2,11 +2,11 @@
 
 use super::choice::Choice;
 use super::churned::Churned;
+use super::client::Client;
 use super::noted::Noted;
-use super::store::{Memory, Store};
+use super::store::Store;
 use super::watch::Watch;
 use crate::measure::drive::{Limit, drive};
-use crate::measure::random::Random;
 use crate::measure::sample::Sample;
 use crate::progress::Progress;
 use anyhow::Result;
@@ -18,8 +18,7 @@ use std::time::{Duration, Instant};
 const EVER: Duration = Duration::from_secs(1 << 20);
 
 /// Overwrites keys of `choice` until `bytes` of records have been written. Each `seed` makes other
-/// choices. Shows how far it came
-/// even where a put fails.
+/// choices. Where a put fails, how far it came is shown all the same.
 pub(super) fn overwrite(
     store: &Store,
     choice: &Choice,
@@ -37,11 +36,10 @@ pub(super) fn overwrite(
         let watcher =
             scope.spawn(|| watch.run(over, |interval| progress.set(interval.total.records)));
         let puts = drive(threads, limit, |thread| {
-            let mut random = Random::new(seed << 32 | thread as u64);
-            let mut memory = Memory::default();
+            let mut client = Client::new(store, choice, seed << 32 | thread as u64);
             Ok(move |_| {
                 let begun = Instant::now();
-                store.put(choice, &mut random, &mut memory)?;
+                client.put()?;
                 noted.note(thread, begun.elapsed());
                 Ok(())
             })
@@ -50,6 +48,6 @@ pub(super) fn overwrite(
         (puts, watcher.join().expect("a look does not panic"))
     });
     progress.finish();
-    let disk_bytes = store.disk.written_bytes().zip(disk_before).map(|(now, then)| now - then);
+    let disk_bytes = store.disk.written_bytes() - disk_before;
     (Churned { intervals, disk_bytes }, puts)
 }

@@ -11,6 +11,10 @@ pub(crate) enum Part {
     Zipf,
     /// Uniformly random overwrites of values of 1 MiB
     Large,
+    /// Gets and puts while garbage is collected, beside a store that collects none
+    Tails,
     /// The longest put of the fullest of the uniform runs
     Overload,
+    /// Snapshots that are held meanwhile
+    Snapshots,
 }

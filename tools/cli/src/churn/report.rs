@@ -3,7 +3,6 @@
 use super::churned::Churned;
 use super::interval::Interval;
 use super::law;
-use super::run::Run;
 use super::store::Store;
 use crate::args::ChurnArgs;
 use crate::measure::row::Row;
@@ -76,14 +75,21 @@ impl Report {
 }
 
 impl RunReport {
-    pub(super) fn new(run: &Run, store: &Store, churned: &Churned) -> Self {
+    /// A churn of `store`, held against the law at `utilization` if at any.
+    pub(super) fn new(
+        part: &str,
+        utilization: Option<f64>,
+        store: &Store,
+        churned: &Churned,
+    ) -> Self {
+        let plan = &store.plan;
         Self {
-            part: run.part.clone(),
-            volume_bytes: run.plan.volume_bytes,
-            value_bytes: run.plan.value_bytes,
-            writers: run.plan.writers,
+            part: part.to_owned(),
+            volume_bytes: plan.volume_bytes,
+            value_bytes: plan.value_bytes,
+            writers: plan.writers,
             keys: store.keys,
-            law: run.utilization.map(law::greedy),
+            law: utilization.map(law::greedy),
             intervals: churned.intervals.clone(),
         }
     }

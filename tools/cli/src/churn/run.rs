@@ -47,7 +47,7 @@ impl Run {
         let before = device.measure()?;
         let bytes = (session.args.times * self.plan.volume_bytes as f64) as u64;
         let (churned, puts) = overwrite(&store, &(self.choice)(store.keys), bytes, 1);
-        session.report.runs.push(RunReport::new(&self, &store, &churned));
+        session.report.runs.push(RunReport::new(&self.part, self.utilization, &store, &churned));
         let puts = puts.context("while churning")?.summary(self.plan.value_bytes);
         let raw = Raw { before, after: device.measure()? };
         Ok(Ran { part: self.part, store, churned, puts, raw })
@@ -56,12 +56,12 @@ impl Run {
 
 impl Ran {
     /// What all runs have to say, until nothing is left of the store.
-    pub(super) fn finish(self, session: &mut Session<'_>) -> Result<()> {
+    pub(super) fn finish(mut self, session: &mut Session<'_>) -> Result<()> {
         let part = &self.part;
         session.answer(amplification::rows(part, &self.churned))?;
         session.answer([contract(part, &self.churned)])?;
         session.answer(latency::rows(part, &self.puts, &self.raw))?;
-        session.answer(drain(part, &self.store)?)?;
+        session.answer(drain(part, &mut self.store)?)?;
         self.store.close()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::part::Part;
 use super::report::{Failure, Report};
+use super::{snapshots, tails};
 use crate::args::ChurnArgs;
 use crate::explain;
 use crate::measure::json;
@@ -32,6 +33,17 @@ impl<'a> Session<'a> {
     /// Whether `part` is wanted.
     pub(super) fn wants(&self, part: Part) -> bool {
         self.args.only.is_empty() || self.args.only.contains(&part)
+    }
+
+    /// The most room that any part takes, in volumes.
+    pub(super) fn volumes(&self) -> u64 {
+        if self.wants(Part::Tails) {
+            1 + tails::ROOMY
+        } else if self.wants(Part::Snapshots) {
+            snapshots::ROOM
+        } else {
+            1
+        }
     }
 
     /// Shows and keeps `rows`.

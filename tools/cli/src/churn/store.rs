@@ -1,10 +1,8 @@
 //! A store on a volume of its own, filled as far as a run wants it.
 
-use super::choice::Choice;
 use super::disk::Disk;
 use crate::args::ChurnArgs;
 use crate::measure::load::{Change, Load};
-use crate::measure::random::Random;
 use crate::measure::shape::Shape;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
@@ -85,8 +83,7 @@ impl Store {
         let metrics = self.db.metrics();
         let per_key = |bytes: u64| bytes as f64 / self.keys.max(1) as f64;
         let keys = self.keys_for(live, per_key(metrics.live_bytes), per_key(metrics.index_bytes));
-        self.insert(keys)?;
-        Ok(self.db.sync()?)
+        self.insert(keys)
     }
 
     /// Keys of which so much is live, at so many bytes for a record and its share of the index.
@@ -103,10 +100,10 @@ impl Store {
     }
 
     /// Puts keys until there are so many.
-    fn insert(&mut self, keys: u64) -> Result<()> {
+    pub(super) fn insert(&mut self, keys: u64) -> Result<()> {
         self.load.insert(self.keys..keys.max(self.keys)).context("while loading")?;
         self.keys = self.keys.max(keys);
-        Ok(())
+        Ok(self.db.sync()?)
     }
 
     /// Bytes of a record, as the metrics count them.
@@ -114,18 +111,8 @@ impl Store {
         (self.db.metrics().live_bytes / self.keys.max(1)).max(1)
     }
 
-    /// A durable put of a key of `choice`.
-    pub(super) fn put(
-        &self,
-        choice: &Choice,
-        random: &mut Random,
-        memory: &mut Memory,
-    ) -> Result<()> {
-        let shape = &self.load.shape;
-        let number = choice.next(random);
-        let key = shape.key(number, &mut memory.key);
-        let value = shape.value((number, 1), shape.value_bytes, random, &mut memory.value);
-        Ok(self.db.put(key, value)?)
+    pub(super) fn shape(&self) -> &Shape {
+        &self.load.shape
     }
 
     pub(super) fn close(self) -> Result<()> {
@@ -134,20 +121,14 @@ impl Store {
     }
 
     /// Deletes all keys.
-    pub(super) fn delete_all(&self) -> Result<()> {
+    pub(super) fn delete_all(&mut self) -> Result<()> {
         let progress = Progress::bytes("deleting,", self.keys * self.load.record_bytes());
         let done = self.load.run(self.keys, Some(&progress), |_, number| Change::Delete { number });
         progress.finish();
-        done?;
+        done.context("while deleting all keys")?;
+        self.keys = 0;
         Ok(self.db.sync()?)
     }
-}
-
-/// Memory that a writer uses again.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    key: Vec<u8>,
-    value: Vec<u8>,
 }
 
 fn options(args: &ChurnArgs, plan: &Plan) -> Options {

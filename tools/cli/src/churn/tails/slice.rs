@@ -1,0 +1,53 @@
+//! Puts that arrive at a given rate while one thread gets keys.
+
+use crate::churn::choice::Choice;
+use crate::churn::client::Client;
+use crate::churn::counters::Counters;
+use crate::churn::store::Store;
+use crate::measure::drive::{Limit, drive};
+use crate::measure::open_loop::{self, Arrivals};
+use crate::measure::sample::{Sample, Summary};
+use anyhow::{Error, Result};
+use std::sync::atomic::AtomicBool;
+use std::thread;
+
+/// Part of the time that goes before: while it had no turn, the store has got ahead of its garbage.
+const WARM_PART: u32 = 4;
+
+/// What a slice has shown.
+#[derive(Debug)]
+pub(super) struct Slice {
+    pub(super) get: Summary,
+    pub(super) put: Summary,
+    pub(super) written: Counters,
+}
+
+/// Measures for as long as puts arrive.
+pub(super) fn measure(store: &Store, choice: &Choice, arrivals: Arrivals) -> Result<Slice> {
+    run(store, choice, Arrivals { time: arrivals.time / WARM_PART, ..arrivals })?;
+    let before = Counters::of(&store.db.metrics());
+    let (get, put) = run(store, choice, arrivals)?;
+    let written = Counters::of(&store.db.metrics()) - before;
+    let bytes = store.plan.value_bytes;
+    Ok(Slice { get: get.summary(bytes), put: put.summary(bytes), written })
+}
+
+/// Gets and puts.
+fn run(store: &Store, choice: &Choice, arrivals: Arrivals) -> Result<(Sample, Sample)> {
+    let client = |thread: u64| Client::new(store, choice, arrivals.seed << 32 | thread);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            drive(1, Limit::time(arrivals.time), |_| {
+                let mut client = client(u32::MAX.into());
+                Ok(move |_| client.get())
+            })
+        });
+        let always = AtomicBool::new(false);
+        let puts = open_loop::run(store.plan.writers.into(), arrivals, &always, |thread| {
+            let mut client = client(thread as u64);
+            move || client.put()
+        });
+        let gets = reader.join().unwrap_or_else(|_| Err(Error::msg("a thread panicked")));
+        Ok((gets?, puts?.quiet))
+    })
+}
