@@ -362,6 +362,9 @@ pub(crate) struct ChurnArgs {
     /// Write the results as JSON to this file; - for stdout, instead of the table
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write the results as a page with charts to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Whether to bypass the page cache
     #[arg(long, value_enum, default_value_t = Direct::Preferred)]
     pub(crate) direct: Direct,

@@ -14,6 +14,7 @@ mod client;
 mod counters;
 mod disk;
 mod drain;
+mod html;
 mod interval;
 mod large;
 mod latency;

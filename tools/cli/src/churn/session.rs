@@ -1,5 +1,6 @@
 //! What the parts of a run share: what is asked for, and where results go.
 
+use super::html;
 use super::part::Part;
 use super::report::{Failure, Report};
 use super::{snapshots, tails};
@@ -10,7 +11,8 @@ use crate::measure::row::Row;
 use crate::measure::show::Show;
 use crate::measure::table::Table;
 use crate::progress;
-use anyhow::Result;
+use anyhow::{Context, Result};
+use std::fs;
 
 /// A run under way.
 #[derive(Debug)]
@@ -76,15 +78,23 @@ impl<'a> Session<'a> {
 
     /// Writes what there is by now, so that it is there if the rest takes too long.
     fn save(&self) -> Result<()> {
-        match &self.args.json {
-            Some(path) if !json::is_stdout(path) => json::write(&self.report, path),
-            _ => Ok(()),
+        if let Some(path) = &self.args.json
+            && !json::is_stdout(path)
+        {
+            json::write(&self.report, path)?;
+        }
+        match &self.args.html {
+            Some(path) => fs::write(path, html::page(&self.report))
+                .with_context(|| path.display().to_string()),
+            None => Ok(()),
         }
     }
 
     /// All parts have had their turn; whether all went well.
     pub(super) fn finish(self) -> Result<bool> {
-        if let Some(path) = &self.args.json {
+        if let Some(path) = &self.args.json
+            && json::is_stdout(path)
+        {
             json::write(&self.report, path)?;
         }
         Ok(self.report.failures.is_empty())
