@@ -109,7 +109,7 @@ fn rounds(args: &ChurnArgs, rate: f64, stores: [&Store; 2], choice: &Choice) -> 
         let arrivals = Arrivals { rate, time, seed: 1000 + round };
         let [tight, roomy] = stores;
         steps.begin("puts and gets, tight");
-        rounds.tight.push(slice::measure(tight, choice, arrivals)?);
+        rounds.tight.push(slice::measure_collecting(tight, choice, arrivals)?);
         steps.begin("puts and gets, roomy");
         rounds.roomy.push(slice::measure(roomy, choice, arrivals)?);
     }

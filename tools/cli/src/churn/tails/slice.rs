@@ -13,6 +13,8 @@ use std::thread;
 
 /// Part of the time that goes before: while it had no turn, the store has got ahead of its garbage.
 const WARM_PART: u32 = 4;
+/// How often a slice is measured at most.
+const ATTEMPTS: usize = 5;
 
 /// What a slice has shown.
 #[derive(Debug)]
@@ -20,6 +22,22 @@ pub(super) struct Slice {
     pub(super) get: Summary,
     pub(super) put: Summary,
     pub(super) written: Counters,
+}
+
+/// As [`measure`]; again where nothing was collected, as that shows nothing.
+pub(super) fn measure_collecting(
+    store: &Store,
+    choice: &Choice,
+    arrivals: Arrivals,
+) -> Result<Slice> {
+    let mut slice = measure(store, choice, arrivals)?;
+    for _ in 1..ATTEMPTS {
+        if slice.written.collected > 0 {
+            break;
+        }
+        slice = measure(store, choice, arrivals)?;
+    }
+    Ok(slice)
 }
 
 /// Measures for as long as puts arrive.
