@@ -384,7 +384,7 @@ mod tests {
         let first = batch(1, &[put(b"z", None), put(long, None), put(b"m", None)]);
         let mut sorted = sorted(&[first, batch(2, &[Record::Relocate { moves: moves.bytes() }])]);
         assert_eq!(sorted.key(), Some(&long[..]));
-        assert_eq!(sorted.fold(None, START), Some(Location::value(PageNo(9), 32, 1)));
+        assert_eq!(sorted.fold(None, START), Some(Location::value(PageNo(9), 16, 1)));
         assert_eq!(sorted.key(), Some(&b"m"[..]));
         assert_eq!(sorted.fold(None, START), at(1, 2));
         let covered = Position { batch: BatchNo(2), records: 1 };
