@@ -32,39 +32,6 @@ impl Space {
     pub(crate) fn usage(&self) -> Usage {
         let table = self.table.read();
         let mut usage = Usage::default();
-        static N: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        if N.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 1500 == 1499 {
-            let mut v: Vec<_> = table
-                .extents
-                .iter()
-                .filter(|e| matches!(e.state.role, Role::Log | Role::Value))
-                .map(|e| {
-                    (
-                        e.state.incarnation.serial,
-                        e.state.role,
-                        e.live * 1000 / (self.extent_pages as u64 * 4096),
-                        table.keeps(e),
-                        e.retired,
-                    )
-                })
-                .collect();
-            v.sort_by_key(|a| a.0);
-            let f = |r: Role| {
-                v.iter()
-                    .filter(|x| x.1 == r)
-                    .map(|x| {
-                        format!(
-                            "{}{}{}",
-                            x.2,
-                            if x.3 { "k" } else { "" },
-                            if x.4 { "r" } else { "" }
-                        )
-                    })
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            };
-            eprintln!("LOG {}\nVAL {}", f(Role::Log), f(Role::Value));
-        }
         for extent in &table.extents {
             usage.count(extent, &table);
         }
