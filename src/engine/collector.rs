@@ -38,6 +38,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How often that is where somebody waits for it: readers leave within the time of a read.
 const LOOKS: usize = 1000;
 
+/// Records that are looked at between two rests: as many as take no longer than a read.
+const RECORDS_AT_A_TIME: usize = 64;
 /// How often a put may lose the room that was made for it to another.
 const RACES: u32 = 4;
 
@@ -238,7 +240,12 @@ impl Collector {
         let relocation = &mut work.relocation;
         for victim in victims {
             let &Candidate { extent, state, .. } = victim;
+            let mut seen = 0;
             for_each_record(&self.core, extent, state, pacer, |key, at, value| {
+                seen += 1;
+                if seen % RECORDS_AT_A_TIME == 0 {
+                    pacer.pause();
+                }
                 let is_live = index.get(key) == Some(at);
                 if is_live { relocation.add(key, at, value, pacer) } else { Ok(()) }
             })

@@ -16,9 +16,10 @@ use crate::sync::Arc;
 use crate::wal::{Log, Unit};
 use std::fmt;
 
-/// Bytes that are copied before they are written: the largest request that NVMe devices commonly
-/// take whole.
+/// Bytes that are copied before they are made durable: one flush for some hundred records.
 const COPY_BYTES: usize = 1 << 20;
+/// Pages that are written at a time: few, as a `get` may have to wait for them.
+const WRITE_PAGES: usize = 32;
 /// The stream of what the collector moves.
 pub(super) struct Relocation {
     core: Arc<Core>,
@@ -102,7 +103,11 @@ impl Relocation {
         let mut buf = self.core.pool.take(pages as usize)?;
         buf[..self.copies.len()].copy_from_slice(&self.copies);
         buf[self.copies.len()..].fill(0);
-        self.core.volume.write(Purpose::Collection, start, &buf)?;
+        for (i, piece) in buf.chunks(WRITE_PAGES * PAGE_BYTES).enumerate() {
+            let at = start.plus((i * WRITE_PAGES) as u64);
+            self.core.volume.write(Purpose::Collection, at, piece)?;
+            pacer.pause();
+        }
         self.core.volume.barrier()?;
         open.next += pages;
         self.copies.clear();

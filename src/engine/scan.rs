@@ -12,8 +12,8 @@ use crate::format::log_page::{self, LogHeader, PAYLOAD_BYTES, PageKind, payload}
 use crate::format::record::{Record, decode_record};
 use crate::format::value_record::{self, ValueIdentity};
 
-/// Pages that are read at a time.
-const READ_PAGES: usize = 64;
+/// Pages that are read at a time: few, as a `get` may have to wait for them.
+const READ_PAGES: usize = 32;
 
 /// What looks at a record: its key, location and value.
 type Visit<'a> = dyn FnMut(&[u8], Location, &[u8]) -> Result<()> + 'a;
