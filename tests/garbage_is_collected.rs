@@ -5,7 +5,7 @@
 mod common;
 
 use common::disk_dir;
-use extentdb::{Db, Options};
+use extentdb::{Db, Error, Options};
 
 const EXTENT: u64 = 16 << 10;
 
@@ -105,4 +105,20 @@ fn snapshots_keep_what_they_show_and_give_it_back() {
     assert_eq!((metrics.held_bytes, metrics.pins), (0, 0));
     assert!(metrics.used_bytes <= metrics.allowed_bytes, "{metrics}");
     assert!(db.check().unwrap().is_clean());
+}
+
+/// What a full volume answers says who holds on to its space.
+#[test]
+fn full_says_that_snapshots_hold_the_space() {
+    let dir = disk_dir();
+    let options = Options::new().extent_bytes(256 << 10).volume_bytes(6 << 20);
+    let db = options.open(dir.path().join("x.vol")).unwrap();
+    let put =
+        |round: u8| (0..2500_u32).try_for_each(|key| db.put(key.to_be_bytes(), [round; 1000]));
+    put(0).unwrap();
+    let snapshot = db.snapshot();
+    let refused = (1..8).find_map(|round| put(round).err()).expect("it is full in the end");
+    assert!(matches!(refused, Error::Full { pinned_by: Some(_) }), "{refused}");
+    drop(snapshot);
+    (1..8).try_for_each(put).unwrap();
 }

@@ -236,6 +236,9 @@ impl Engine {
             self.commit(&items, durability)
         });
         self.finish(&large, result.as_ref().err());
+        if let Ok(false) = result {
+            self.core.space.lose_large(&large[0].allocation);
+        }
         result
     }
 
@@ -300,11 +303,19 @@ impl Engine {
                     let since = *since.get_or_insert(self.core.space.newest_incarnation());
                     refusals += 1;
                     if !self.collector.make_room(since, refusals)? {
-                        return Err(full);
+                        return Err(self.full(full));
                     }
                 }
                 done => return done,
             }
+        }
+    }
+
+    /// Says who holds on to what could be collected.
+    fn full(&self, full: Error) -> Error {
+        match self.core.index.pins().held_value_bytes {
+            0 => full,
+            _ => Error::Full { pinned_by: Some("snapshots or iterators") },
         }
     }
 
@@ -360,4 +371,28 @@ fn check_key(key: &[u8]) -> Result<()> {
 
 fn check_value(len: u64) -> Result<u32> {
     u32::try_from(len).map_err(|_| Error::ValueTooLong { len })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+
+    #[test]
+    fn pages_of_a_value_that_lost_its_condition_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options::new().extent_bytes(256 << 10).volume_bytes(8 << 20);
+        let engine = Engine::open(&dir.path().join("data.vol"), &options).unwrap();
+        let value = vec![7; 1 << 20];
+        let put = |expected| {
+            let source = Source::Slice(&value);
+            engine.put(b"key", value.len() as u64, source, expected, Durability::Synced).unwrap()
+        };
+        assert!(put(None));
+        // Many more than there is room for.
+        assert!((0..30).all(|_| !put(Some(Expected::Absent))));
+        engine.collect_garbage().unwrap();
+        assert!(engine.metrics().used_bytes <= engine.metrics().allowed_bytes);
+        assert_eq!(engine.get(b"key").unwrap().unwrap(), value[..]);
+    }
 }

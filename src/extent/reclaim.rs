@@ -3,8 +3,8 @@
 //! What is empty is *retired* first: it takes no more, and it is not free yet. Whoever retires it
 //! frees it when no crash can bring back a reference, and nobody who looked one up before is left.
 
-use super::space::Space;
-use super::table::numbered;
+use super::space::{Allocation, Space};
+use super::table::{LargeRun, numbered};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation, PageNo};
 
@@ -43,6 +43,14 @@ impl Space {
                 table.dead.push(page);
             }
         }
+    }
+
+    /// A record refers to a large value, and did not take effect.
+    pub(crate) fn lose_large(&self, allocation: &Allocation) {
+        let &Allocation { page, pages, incarnation, .. } = allocation;
+        let mut table = self.table.write();
+        table.large.insert(page.0, LargeRun { pages, incarnation, live: false, held: false });
+        table.dead.push(page);
     }
 
     /// Log extents of lives before `first` are of no use to a checkpoint any more (W3).
