@@ -245,6 +245,8 @@ pub(super) fn recover(
 struct Rebuilt {
     replayed: Replayed,
     images: Images,
+    /// The checkpoint before, if it has not been given up: its log is kept.
+    previous: Option<Checkpoint>,
 }
 
 /// Rebuilds the state from the newest checkpoint of `superblock`. The log holds at least the
@@ -331,7 +333,7 @@ fn rebuild(
     }
     report.timings.load = begun.elapsed();
     describe(&replayed, superblock, &core.index, report);
-    Ok(Rebuilt { replayed, images })
+    Ok(Rebuilt { replayed, images, previous })
 }
 
 /// Reads the image whose root is `root`, if there is one, and shows every slice to `show`.
@@ -379,7 +381,9 @@ fn finish(
     rebuilt: Rebuilt,
     report: &mut OpenReport,
 ) -> Result<Recovered> {
-    let Rebuilt { replayed, mut images } = rebuilt;
+    let Rebuilt { replayed, mut images, previous } = rebuilt;
+    // The next superblock must not name what this one should not have any more.
+    let superblock = Superblock { previous, ..superblock };
     images.damaged |= replayed.generation > superblock.generation;
     let begun = sync::now();
     let start = begin(core, &superblock, replayed)?;
