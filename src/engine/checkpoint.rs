@@ -297,12 +297,13 @@ impl Checkpointer {
     }
 
     /// Keeps the log from the older anchor on, and no more (W3).
-    fn keep_log(&self) {
+    pub(super) fn keep_log(&self) {
         let space = &self.core.space;
         let life = |at: Checkpoint| space.incarnation_of(space.extent_of(at.anchor.page));
         let Superblock { checkpoint, previous, .. } = *self.superblock.lock();
-        let lives = life(checkpoint).into_iter().chain(previous.and_then(life));
-        space.keep_log_from(lives.min().unwrap_or_default());
+        let newest = life(checkpoint).unwrap_or_default();
+        let older = previous.and_then(life).map_or(newest, |older| older.min(newest));
+        space.keep_log_from(older, newest);
         self.core.keep_for_image();
         self.core.take_stock();
         self.core.garbage_bell.ring();

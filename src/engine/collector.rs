@@ -17,7 +17,7 @@ use super::pacer::Pacer;
 use super::quarantine::Quarantine;
 use super::relocation::Relocation;
 use super::scan::for_each_record;
-use super::victims::choose;
+use super::victims::{Choice, choose};
 use crate::error::{Error, Result};
 use crate::extent::{Candidate, Usage};
 use crate::format::ids::{BatchNo, Incarnation};
@@ -25,14 +25,6 @@ use crate::metrics::{Collection, Noted};
 use crate::sync::{self, Arc, Condvar, Duration, Mutex, MutexGuard};
 use crate::wal::Log;
 
-/// Empty log extents that only checkpoints keep, beyond which it is better to write one than to
-/// move anything.
-const KEPT_EMPTY: u64 = 4;
-/// The part of the extents in use beyond which that holds for all that checkpoints keep: 3 in 8. By
-/// then a log that is overwritten evenly is worth collecting.
-const KEPT_SHARE: (u64, u64) = (3, 8);
-/// The part of the garbage allowed that may be in log which only checkpoints keep.
-const KEPT_PART: u64 = 4;
 /// How often what is in quarantine is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How often that is where somebody waits for it: readers leave within the time of a read.
@@ -191,14 +183,15 @@ impl Collector {
             return Ok(true);
         }
         let usage = self.core.take_stock();
-        if self.keeps_too_much(&usage) && self.checkpoint(&usage, pacer)? {
-            return Ok(true);
+        let Choice { victims, price } = choose(&self.core, since, &self.log.unfinished());
+        let wants_checkpoint = self.is_worth_a_checkpoint(price);
+        if wants_checkpoint {
+            self.checkpointer.want();
         }
-        let victims = choose(&self.core, since, &self.log.unfinished());
         if victims.is_empty() {
             self.core.governor.learn(0, Duration::ZERO);
             self.noted.set(match usage.held {
-                _ if self.keeps_garbage(&usage) => Collection::AwaitsCheckpoint,
+                _ if wants_checkpoint => Collection::AwaitsCheckpoint,
                 0 => Collection::NothingToGain,
                 _ => Collection::HeldByPins,
             });
@@ -265,21 +258,18 @@ impl Collector {
         Ok(())
     }
 
-    /// Whether log that only checkpoints keep is in the way of collecting.
-    fn keeps_too_much(&self, usage: &Usage) -> bool {
-        let (part, of) = KEPT_SHARE;
-        let is_much = usage.kept_empty > KEPT_EMPTY || usage.kept * of > usage.used * part;
-        is_much && self.core.governor.is_due()
+    /// Whether log that only checkpoints keep is in the way of collecting: what another checkpoint
+    /// would save the collector to move, at its `price`, is more than what is written for it.
+    fn is_worth_a_checkpoint(&self, price: f64) -> bool {
+        self.core.space.saved_by_checkpoint(price) > self.core.index.memory_bytes() as f64
     }
 
-    /// Has a checkpoint written where only checkpoints keep log that is garbage; at once if somebody
-    /// waits for it. Whether that gave anything back.
+    /// Writes a checkpoint, if somebody waits for space and only checkpoints keep what there is.
+    /// Whether that gave anything back.
     fn checkpoint(&self, usage: &Usage, pacer: &Pacer<'_>) -> Result<bool> {
-        if !self.keeps_garbage(usage) {
-            return Ok(false);
-        }
-        if !pacer.hurries() {
-            self.checkpointer.want();
+        let garbage = (usage.kept * self.core.extent_bytes()).saturating_sub(usage.kept_live);
+        // One extent is the tail's.
+        if !pacer.hurries() || garbage <= 2 * self.core.extent_bytes() {
             return Ok(false);
         }
         // The older checkpoint keeps its log until the second from now is in force.
@@ -290,14 +280,5 @@ impl Collector {
             }
         }
         Ok(false)
-    }
-
-    /// Whether log that is of use to checkpoints only takes more than its part of the garbage.
-    fn keeps_garbage(&self, usage: &Usage) -> bool {
-        let extent_bytes = self.core.extent_bytes();
-        let garbage = (usage.kept * extent_bytes).saturating_sub(usage.kept_live);
-        let part = self.core.allowed_garbage() / KEPT_PART;
-        // One extent is the tail's.
-        garbage > extent_bytes * 2 && (self.core.governor.is_short() || garbage > part)
     }
 }

@@ -102,11 +102,6 @@ impl Core {
         (allowed as u64).div_ceil(self.extent_bytes()) + FIXED_EXTENTS
     }
 
-    /// Garbage that the contract allows, in bytes.
-    pub(super) fn allowed_garbage(&self) -> u64 {
-        (self.space.live_bytes() as f64 * self.garbage_ratio) as u64
-    }
-
     /// Tells the governor how much room is left; returns how all of it is used.
     pub(super) fn take_stock(&self) -> Usage {
         let usage = self.space.usage();

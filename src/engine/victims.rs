@@ -10,13 +10,21 @@ const LEAST_GAIN_PAGES: u64 = 2;
 /// The most extents that are collected together.
 const MOST_VICTIMS: usize = 16;
 
+/// What is to be collected.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) victims: Vec<Candidate>,
+    /// Bytes that must be moved for each that is gained, where that is least.
+    pub(super) price: f64,
+}
+
 /// The extents of lives up to `since` that are best collected now, together, so that one write to
 /// the log is for all of them. The log still needs those that are `unfinished`.
 ///
 /// What a byte of space costs is what must be moved for it, live bytes for garbage; it falls while
 /// one waits, as more dies. The best are those where it falls least (declining cost, Lomet and
 /// Luo, 2021): where all dies alike, the emptiest; otherwise cold ones sooner than hot ones.
-pub(super) fn choose(core: &Core, since: Incarnation, unfinished: &[ExtentNo]) -> Vec<Candidate> {
+pub(super) fn choose(core: &Core, since: Incarnation, unfinished: &[ExtentNo]) -> Choice {
     let whole = core.extent_bytes();
     let decline = |candidate: &Candidate| {
         let garbage = (whole - candidate.live) as f64;
@@ -27,8 +35,11 @@ pub(super) fn choose(core: &Core, since: Incarnation, unfinished: &[ExtentNo]) -
     candidates
         .retain(|candidate| candidate.live + gain <= whole && candidate.state.incarnation <= since);
     candidates.sort_by(|a, b| decline(a).total_cmp(&decline(b)));
+    let dearest = (whole - gain) as f64 / gain as f64;
+    let price = |candidate: &Candidate| candidate.live as f64 / (whole - candidate.live) as f64;
+    let price = candidates.iter().map(price).fold(dearest, f64::min);
     candidates.truncate(together(&candidates, whole).max(1));
-    candidates
+    Choice { victims: candidates, price }
 }
 
 /// How many of the first leave no more than half an extent to move.

@@ -1,7 +1,7 @@
 //! How fast what an extent holds dies, beside all the rest.
 
 /// What is remembered is about the last of so many parts of the live bytes that died.
-const MEMORY: f64 = 16.0;
+const MEMORY: f64 = 64.0;
 /// The least heat: an extent in which nothing died lately may still come to do so.
 const COLDEST: f64 = 1.0 / 16.0;
 
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn what_dies_no_more_cools_but_never_to_nothing() {
         let (heat, now) = lasting(8);
-        let later = heat.relative(now + LIVE / 8, LIVE, 1 << 20);
+        let later = heat.relative(now + LIVE / 32, LIVE, 1 << 20);
         assert!((0.9..1.3).contains(&later), "{later}");
         assert!(heat.relative(now + 100 * LIVE, LIVE, 1 << 20) >= COLDEST);
     }

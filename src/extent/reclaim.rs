@@ -3,7 +3,7 @@
 //! What is empty is *retired* first: it takes no more, and it is not free yet. Whoever retires it
 //! frees it when no crash can bring back a reference, and nobody who looked one up before is left.
 
-use super::space::{Allocation, Space};
+use super::space::{Allocation, Space, bytes_of};
 use super::table::{LargeRun, numbered};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation, PageNo};
@@ -53,9 +53,25 @@ impl Space {
         table.dead.push(page);
     }
 
-    /// Log extents of lives before `first` are of no use to a checkpoint any more (W3).
-    pub(crate) fn keep_log_from(&self, first: Incarnation) {
-        self.table.write().kept_from = first;
+    /// Log extents of lives before `older` are of no use to a checkpoint any more (W3), and those
+    /// before `newest` will not be once there is another.
+    pub(crate) fn keep_log_from(&self, older: Incarnation, newest: Incarnation) {
+        let mut table = self.table.write();
+        (table.kept_from, table.newest_from) = (older, newest);
+    }
+
+    /// What the collector need not move, in bytes, if the next checkpoint gives up the log that it
+    /// can, where `price` bytes are moved otherwise for each that is gained.
+    pub(crate) fn saved_by_checkpoint(&self, price: f64) -> f64 {
+        let table = self.table.read();
+        let next = table.next_kept_from();
+        let whole = bytes_of(u64::from(self.extent_pages)) as f64;
+        let given_up = table
+            .extents
+            .iter()
+            .filter(|extent| table.keeps(extent) && extent.state.incarnation < next);
+        let live = given_up.map(|extent| extent.live as f64);
+        live.map(|live| ((whole - live) * price - live).max(0.0)).sum()
     }
 
     /// Takes out of use what nothing refers to. The log still needs those that are `busy`.

@@ -80,6 +80,8 @@ pub(super) struct Table {
     pub(super) dead: Vec<PageNo>,
     /// Log extents of this life and later ones are kept for the older checkpoint.
     pub(super) kept_from: Incarnation,
+    /// Those of this life and later ones, for the newest as well.
+    pub(super) newest_from: Incarnation,
     /// Bytes of records that the index referred to once and does no more.
     pub(super) died: u64,
     /// Extents that the next image takes, and those that it has already.
@@ -101,6 +103,7 @@ impl Table {
             large: BTreeMap::new(),
             dead: Vec::new(),
             kept_from: Incarnation::default(),
+            newest_from: Incarnation::default(),
             died: 0,
             image_extents: 0,
             image_taken: 0,
@@ -190,6 +193,17 @@ impl Table {
         extent.state.role == Role::Log && extent.state.incarnation >= self.kept_from
     }
 
+    /// The life of the log extent before which the next checkpoint makes the log of no use; where
+    /// there is no older one that could give up its log, the second from now does, all but the
+    /// tail's.
+    pub(super) fn next_kept_from(&self) -> Incarnation {
+        if self.newest_from > self.kept_from {
+            return self.newest_from;
+        }
+        let log = self.extents.iter().filter(|extent| extent.state.role == Role::Log);
+        log.map(|extent| extent.state.incarnation).max().unwrap_or_default()
+    }
+
     /// Whether it holds records, takes no more, and no checkpoint needs it.
     pub(super) fn is_settled(&self, extent: &Extent) -> bool {
         let is_past = match extent.state.role {
@@ -208,7 +222,7 @@ impl Table {
         liveness: &Liveness,
         kept: &RangeInclusive<Incarnation>,
     ) -> bool {
-        self.kept_from = *kept.start();
+        (self.kept_from, self.newest_from) = (*kept.start(), *kept.start());
         self.large.values_mut().for_each(|run| run.live = false);
         for (page, &count) in &liveness.large {
             let Some(run) = self.large.get_mut(&page.0).filter(|_| count == 1) else {

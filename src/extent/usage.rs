@@ -21,8 +21,6 @@ pub(crate) struct Usage {
     /// Log extents that the older checkpoint keeps, and the bytes of live records in them.
     pub(crate) kept: u64,
     pub(crate) kept_live: u64,
-    /// Those of them in which nothing is live.
-    pub(crate) kept_empty: u64,
     /// Those with records that only views refer to.
     pub(crate) held: u64,
 }
@@ -61,7 +59,6 @@ impl Usage {
         if table.keeps(extent) {
             self.kept += 1;
             self.kept_live += extent.live;
-            self.kept_empty += u64::from(extent.is_empty());
         }
     }
 }
