@@ -63,15 +63,9 @@ impl Space {
     /// What the collector need not move, in bytes, if the next checkpoint gives up the log that it
     /// can, where `price` bytes are moved otherwise for each that is gained.
     pub(crate) fn saved_by_checkpoint(&self, price: f64) -> f64 {
-        let table = self.table.read();
-        let next = table.next_kept_from();
         let whole = bytes_of(u64::from(self.extent_pages)) as f64;
-        let given_up = table
-            .extents
-            .iter()
-            .filter(|extent| table.keeps(extent) && extent.state.incarnation < next);
-        let live = given_up.map(|extent| extent.live as f64);
-        live.map(|live| ((whole - live) * price - live).max(0.0)).sum()
+        let saved = |live: u64| ((whole - live as f64) * price - live as f64).max(0.0);
+        self.table.read().given_up_next().map(|extent| saved(extent.live)).sum()
     }
 
     /// Takes out of use what nothing refers to. The log still needs those that are `busy`.

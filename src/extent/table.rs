@@ -193,15 +193,16 @@ impl Table {
         extent.state.role == Role::Log && extent.state.incarnation >= self.kept_from
     }
 
-    /// The life of the log extent before which the next checkpoint makes the log of no use; where
-    /// there is no older one that could give up its log, the second from now does, all but the
-    /// tail's.
-    pub(super) fn next_kept_from(&self) -> Incarnation {
-        if self.newest_from > self.kept_from {
-            return self.newest_from;
-        }
-        let log = self.extents.iter().filter(|extent| extent.state.role == Role::Log);
-        log.map(|extent| extent.state.incarnation).max().unwrap_or_default()
+    /// Log extents that the next checkpoint makes of no use to any; where there is no older one that
+    /// could give up its log, the second from now does, all but the tail's.
+    pub(super) fn given_up_next(&self) -> impl Iterator<Item = &Extent> {
+        let kept = || self.extents.iter().filter(|extent| self.keeps(extent));
+        let next = if self.newest_from > self.kept_from {
+            self.newest_from
+        } else {
+            kept().map(|extent| extent.state.incarnation).max().unwrap_or_default()
+        };
+        kept().filter(move |extent| extent.state.incarnation < next)
     }
 
     /// Whether it holds records, takes no more, and no checkpoint needs it.
@@ -277,4 +278,37 @@ pub(super) fn extents_of(
     let extent_pages = u64::from(extent_pages);
     let last = (start + pages - 1) / extent_pages;
     (start / extent_pages..=last).map(|extent| ExtentNo(extent as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(serial: u64) -> Incarnation {
+        Incarnation { epoch: Epoch(1), serial }
+    }
+
+    /// Serials of the log extents 1 to 6, of which those from `older` and `newest` on are kept, that
+    /// the next checkpoint gives up.
+    fn given_up(older: u64, newest: u64) -> Vec<u64> {
+        let mut table = Table::new(80, 10);
+        for serial in 1..=6 {
+            let state = ExtentState { role: Role::Log, incarnation: life(serial) };
+            table.extents[serial as usize].state = state;
+        }
+        (table.kept_from, table.newest_from) = (life(older), life(newest));
+        table.given_up_next().map(|extent| extent.state.incarnation.serial).collect()
+    }
+
+    #[test]
+    fn the_next_checkpoint_gives_up_what_only_the_older_one_keeps() {
+        assert_eq!(given_up(2, 4), [2, 3]);
+        assert_eq!(given_up(5, 6), [5]);
+    }
+
+    #[test]
+    fn without_an_older_one_all_but_the_tail_is_given_up_in_the_end() {
+        assert_eq!(given_up(3, 3), [3, 4, 5]);
+        assert_eq!(given_up(6, 6), [0; 0]);
+    }
 }
