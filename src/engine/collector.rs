@@ -19,8 +19,8 @@ use super::relocation::Relocation;
 use super::scan::for_each_record;
 use super::victims::{Choice, choose};
 use crate::error::{Error, Result};
-use crate::extent::{Candidate, Usage};
-use crate::format::ids::{BatchNo, Incarnation};
+use crate::extent::{Candidate, Collected, Usage};
+use crate::format::ids::Incarnation;
 use crate::metrics::{Collection, Noted};
 use crate::sync::{self, Arc, Condvar, Duration, Mutex, MutexGuard};
 use crate::wal::Log;
@@ -143,26 +143,40 @@ impl Collector {
             // A failure has poisoned the log, or wants space that is not there: the next extent
             // tries again.
             while let Ok(true) = self.step_at(&Pacer::new(&self.core, false)) {}
-            while let Some((first, _)) = self.wanted() {
+            while self.is_under_way() {
+                let newest = self.log.newest();
                 if !self.core.garbage_bell.rest(LOOK_EVERY) {
                     return;
                 }
                 while let Ok(true) = self.step_at(&Pacer::new(&self.core, false)) {}
-                if self.log.newest() == first {
-                    // Nothing is written that would prove it. It goes on waiting if this cannot be.
-                    let _ = self.log.prove(first);
+                if self.log.newest() == newest {
+                    // Nobody writes. What cannot be done goes on waiting.
+                    let _ = self.complete();
                 }
             }
         }
     }
 
-    fn wanted(&self) -> Option<(BatchNo, BatchNo)> {
-        self.work.lock().quarantine.wanted()
+    /// Whether something waits for the log.
+    fn is_under_way(&self) -> bool {
+        let work = self.work.lock();
+        work.relocation.is_under_way() || work.quarantine.wanted().is_some()
+    }
+
+    /// Has the log take all moves, and prove what is in quarantine.
+    fn complete(&self) -> Result<()> {
+        let Some(turn) = self.take_turn(|| false) else { return Ok(()) };
+        let mut work = turn.work();
+        work.relocation.finish(&Pacer::new(&self.core, false))?;
+        work.quarantine.turn_over();
+        let wanted = work.quarantine.wanted();
+        wanted.map_or(Ok(()), |(_, last)| self.log.prove(last))
     }
 
     fn step_at(&self, pacer: &Pacer<'_>) -> Result<bool> {
         let Some(turn) = self.take_turn(|| false) else { return Ok(false) };
         let mut work = turn.work();
+        work.relocation.let_go();
         if work.quarantine.turn_over() {
             return Ok(true);
         }
@@ -179,6 +193,9 @@ impl Collector {
     fn round(&self, work: &mut Work, since: Incarnation, pacer: &Pacer<'_>) -> Result<bool> {
         // An extent whose footer is due cannot be used again.
         while self.log.footer_step()? {}
+        if pacer.hurries() && work.relocation.is_under_way() {
+            work.relocation.finish(pacer).map_err(|error| self.log.failure(error))?;
+        }
         if work.quarantine.turn_over() || (self.is_pressed(pacer) && self.see_off(work)?) {
             return Ok(true);
         }
@@ -198,11 +215,7 @@ impl Collector {
             return self.checkpoint(&usage, pacer);
         }
         self.noted.set(Collection::Collecting);
-        let collected = self.collect(work, &victims, pacer);
-        if collected.is_err() {
-            work.relocation.abandon();
-        }
-        match collected {
+        match self.collect(work, &victims, pacer) {
             // There is nowhere to move it, or no log to say so.
             Err(Error::Full { .. }) => self.checkpoint(&usage, pacer),
             collected => collected.map(|()| true),
@@ -229,33 +242,41 @@ impl Collector {
 
     /// Moves what is live in `victims`.
     fn collect(&self, work: &mut Work, victims: &[Candidate], pacer: &Pacer<'_>) -> Result<()> {
-        let (index, space) = (&self.core.index, &self.core.space);
-        let relocation = &mut work.relocation;
-        for victim in victims {
-            let &Candidate { extent, state, .. } = victim;
+        let begin = |victim: &Candidate| {
+            self.core.space.set_collected(victim.extent, Collected::UnderWay);
+        };
+        victims.iter().for_each(begin);
+        let copied = self.copy_live(work, victims, pacer);
+        let Work { relocation, quarantine } = work;
+        if copied.is_err() {
+            relocation.abandon();
+        }
+        relocation.leave(victims, if copied.is_ok() { Collected::Done } else { Collected::No });
+        copied.map_err(|error| self.log.failure(error))?;
+        let garbage = |victim: &Candidate| self.core.extent_bytes() - victim.live;
+        self.core.governor.learn(victims.iter().map(garbage).sum(), pacer.busy());
+        quarantine.turn_over();
+        Ok(())
+    }
+
+    fn copy_live(&self, work: &mut Work, victims: &[Candidate], pacer: &Pacer<'_>) -> Result<()> {
+        let Work { relocation, quarantine } = work;
+        for &Candidate { extent, state, .. } in victims {
             let mut seen = 0;
             for_each_record(&self.core, extent, state, pacer, |key, at, value| {
                 seen += 1;
                 if seen % RECORDS_AT_A_TIME == 0 {
                     pacer.pause();
                 }
-                let is_live = index.get(key) == Some(at);
-                if is_live { relocation.add(key, at, value, pacer) } else { Ok(()) }
-            })
-            .map_err(|error| self.log.failure(error))?;
+                let is_live = self.core.index.get(key) == Some(at);
+                if is_live && relocation.add(key, at, value, pacer)? {
+                    // What was collected before may be free by now.
+                    quarantine.turn_over();
+                }
+                Ok(())
+            })?;
         }
-        relocation.finish(pacer).map_err(|error| self.log.failure(error))?;
-        for victim in victims {
-            if space.is_live(victim.extent, victim.state) {
-                // Some of it could not be read, and stays for whoever asks for it to hear; or its
-                // key is too long.
-                space.set_aside(victim.extent);
-            }
-        }
-        let garbage = |victim: &Candidate| self.core.extent_bytes() - victim.live;
-        self.core.governor.learn(victims.iter().map(garbage).sum(), pacer.busy());
-        work.quarantine.turn_over();
-        Ok(())
+        relocation.flush(pacer)
     }
 
     /// Whether log that only checkpoints keep is in the way of collecting: what another checkpoint

@@ -5,7 +5,7 @@ use super::pacer::Pacer;
 use crate::device::Purpose;
 use crate::durability::Durability;
 use crate::error::Result;
-use crate::extent::bytes_of;
+use crate::extent::{Candidate, Collected, bytes_of};
 use crate::format::extent_state::ExtentState;
 use crate::format::ids::{ExtentNo, PAGE_BYTES, PageNo, pages_for};
 use crate::format::location::Location;
@@ -14,21 +14,36 @@ use crate::format::record::Record;
 use crate::format::value_record::{ValueIdentity, encode, record_len};
 use crate::sync::Arc;
 use crate::wal::{Log, Unit};
+use std::collections::VecDeque;
 use std::fmt;
 
 /// Bytes that are copied before they are made durable: one flush for some hundred records.
 const COPY_BYTES: usize = 1 << 20;
 /// Pages that are written at a time: few, as a `get` may have to wait for them.
 const WRITE_PAGES: usize = 32;
+
 /// The stream of what the collector moves.
 pub(super) struct Relocation {
     core: Arc<Core>,
     log: Arc<Log>,
     open: Option<Open>,
+    /// What pending moves refer to, and how many lists of moves are offered when all of these are.
+    in_use: VecDeque<(u64, InUse)>,
+    /// Lists of moves that were offered.
+    offered: u64,
     /// Records on their way to `next` of the open extent.
     copies: Vec<u8>,
     /// What they are copies of.
     moves: Option<List>,
+}
+
+/// An extent that nothing else may become of before the moves are done.
+#[derive(Debug, Clone, Copy)]
+enum InUse {
+    /// To it they move, and it is full.
+    Target(ExtentNo),
+    /// From it they move; how far it is collected after that.
+    Victim(ExtentNo, Collected),
 }
 
 /// The value extent that is appended to.
@@ -45,31 +60,34 @@ struct Open {
 impl Relocation {
     pub(super) fn new(core: &Arc<Core>, log: &Arc<Log>) -> Self {
         let (core, log) = (Arc::clone(core), Arc::clone(log));
-        Self { core, log, open: None, copies: Vec::new(), moves: None }
+        let in_use = VecDeque::new();
+        Self { core, log, open: None, in_use, offered: 0, copies: Vec::new(), moves: None }
     }
 
     /// Moves the record of `key` and `value`, which is at `from`; at the latest when
-    /// [`finish`](Self::finish) is called. A key so long that the log could not say so stays.
+    /// [`finish`](Self::finish) is called. A key so long that the log could not say so stays. Whether
+    /// others were moved now.
     pub(super) fn add(
         &mut self,
         key: &[u8],
         from: Location,
         value: &[u8],
         pacer: &Pacer<'_>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let move_len = MOST_HEAD_BYTES + key.len();
         if START_BYTES + move_len > self.log.longest_list() {
-            return Ok(());
+            return Ok(false);
         }
         let len = record_len(key.len(), from.value_len());
-        if self.copies.len() >= COPY_BYTES {
+        let is_much = self.copies.len() >= COPY_BYTES;
+        if is_much {
             self.flush(pacer)?;
         }
         let extent_bytes = self.core.extent_bytes();
         if let Some(open) = &self.open
             && bytes_of(open.next) + (self.copies.len() + len) as u64 > extent_bytes
         {
-            self.finish(pacer)?;
+            self.flush(pacer)?;
             self.seal();
         }
         let open = match &self.open {
@@ -90,11 +108,11 @@ impl Relocation {
         encode(identity, key, value, &mut self.copies[start..]);
         let to = Location::value(page, offset, from.value_len());
         self.moves.get_or_insert_with(|| List::new(to)).push(key, from);
-        Ok(())
+        Ok(is_much)
     }
 
     /// Writes the copies and makes them durable, then has the log say where they are (G1, G2).
-    fn flush(&mut self, pacer: &Pacer<'_>) -> Result<()> {
+    pub(super) fn flush(&mut self, pacer: &Pacer<'_>) -> Result<()> {
         let Some(open) = self.open.as_mut().filter(|_| self.moves.is_some()) else {
             return Ok(());
         };
@@ -114,9 +132,10 @@ impl Relocation {
         pacer.pause();
         open.announce(&self.log)?;
         if let Some(moves) = self.moves.take() {
-            self.log.offer(moves)?;
+            self.offered = self.log.offer(moves)?;
         }
         pacer.waited();
+        self.let_go();
         Ok(())
     }
 
@@ -125,21 +144,48 @@ impl Relocation {
         self.flush(pacer)?;
         self.log.drain()?;
         pacer.waited();
+        self.let_go();
         Ok(())
     }
 
-    /// Gives up what has not been logged; the copies are garbage.
+    /// Whether moves are pending.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.in_use.is_empty()
+    }
+
+    /// Gives up what has not been offered to the log; the copies are garbage.
     pub(super) fn abandon(&mut self) {
         self.copies.clear();
         self.moves = None;
-        self.log.withdraw();
     }
 
-    /// The next record opens another extent. All that was added to this one is finished: until then
-    /// nothing refers to it, and yet it is not empty.
+    /// The next record opens another extent.
     fn seal(&mut self) {
         if let Some(open) = self.open.take() {
-            self.core.space.seal_value_extent(open.extent);
+            self.in_use.push_back((self.offered, InUse::Target(open.extent)));
+        }
+    }
+
+    /// All moves from `victims` that there will be are offered.
+    pub(super) fn leave(&mut self, victims: &[Candidate], collected: Collected) {
+        let victim = |victim: &Candidate| (self.offered, InUse::Victim(victim.extent, collected));
+        self.in_use.extend(victims.iter().map(victim));
+        self.let_go();
+    }
+
+    /// Lets go of the extents of which all moves are done.
+    pub(super) fn let_go(&mut self) {
+        let moved = self.log.moved();
+        while let Some(&(offered, extent)) = self.in_use.front()
+            && offered <= moved
+        {
+            match extent {
+                InUse::Target(extent) => self.core.space.seal_value_extent(extent),
+                InUse::Victim(extent, collected) => {
+                    self.core.space.set_collected(extent, collected);
+                }
+            }
+            self.in_use.pop_front();
         }
     }
 }

@@ -15,5 +15,5 @@ pub(crate) use liveness::{LiveChanges, Liveness};
 pub(crate) use readers::Readers;
 pub(crate) use reclaim::{Candidate, Retired};
 pub(crate) use space::{Allocation, Space, bytes_of};
-pub(crate) use table::LargeRun;
+pub(crate) use table::{Collected, LargeRun};
 pub(crate) use usage::Usage;

@@ -4,7 +4,7 @@
 //! frees it when no crash can bring back a reference, and nobody who looked one up before is left.
 
 use super::space::{Allocation, Space, bytes_of};
-use super::table::{LargeRun, numbered};
+use super::table::{Collected, LargeRun, numbered};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation, PageNo};
 
@@ -125,7 +125,7 @@ impl Space {
                 table.is_settled(extent)
                     && extent.held == 0
                     && extent.live > 0
-                    && !extent.set_aside
+                    && extent.collected == Collected::No
                     && !busy(*number)
             })
             .map(|(number, extent)| Candidate {
@@ -137,15 +137,8 @@ impl Space {
             .collect()
     }
 
-    /// Whether the index refers to a record of `extent` in the life that `state` says.
-    pub(crate) fn is_live(&self, extent: ExtentNo, state: ExtentState) -> bool {
-        let table = self.table.read();
-        let entry = &table.extents[extent.0 as usize];
-        entry.state == state && entry.live > 0
-    }
-
-    /// A live record of `extent` cannot be moved: collecting it would be of no use.
-    pub(crate) fn set_aside(&self, extent: ExtentNo) {
-        self.table.write().extents[extent.0 as usize].set_aside = true;
+    /// How far the collector has come with `extent`.
+    pub(crate) fn set_collected(&self, extent: ExtentNo, collected: Collected) {
+        self.table.write().extents[extent.0 as usize].collected = collected;
     }
 }

@@ -8,6 +8,16 @@ use crate::format::ids::{Epoch, ExtentNo, Incarnation, PageNo};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+/// How far the collector has come with an extent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Collected {
+    No,
+    /// Moves are pending that name locations in it: nothing else may come to be there (G3).
+    UnderWay,
+    /// What is live in it yet cannot be read, or not be moved: it is not tried again in this life.
+    Done,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extent {
     pub(super) state: ExtentState,
@@ -21,8 +31,7 @@ pub(super) struct Extent {
     pub(super) open: bool,
     /// Whether nothing refers to it, and it waits until nobody can reach it.
     pub(super) retired: bool,
-    /// Whether a live record in it cannot be read, or not be moved, so that it is not collected.
-    pub(super) set_aside: bool,
+    pub(super) collected: Collected,
     /// Bytes of the records in it that the index refers to; large values are counted apart.
     pub(super) live: u64,
     /// Bytes of the records in it that only views refer to.
@@ -38,7 +47,7 @@ impl Extent {
         announced: false,
         open: false,
         retired: false,
-        set_aside: false,
+        collected: Collected::No,
         live: 0,
         held: 0,
         heat: Heat::NONE,
@@ -53,9 +62,9 @@ impl Extent {
         self.state.role == Role::Free && !self.reserved
     }
 
-    /// Whether neither the index nor a view refers to a record in it.
+    /// Whether neither the index, nor a view, nor a pending move refers to a record in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.live == 0 && self.held == 0
+        self.live == 0 && self.held == 0 && self.collected != Collected::UnderWay
     }
 }
 
@@ -196,13 +205,16 @@ impl Table {
     /// Log extents that the next checkpoint makes of no use to any; where there is no older one that
     /// could give up its log, the second from now does, all but the tail's.
     pub(super) fn given_up_next(&self) -> impl Iterator<Item = &Extent> {
-        let kept = || self.extents.iter().filter(|extent| self.keeps(extent));
-        let next = if self.newest_from > self.kept_from {
-            self.newest_from
-        } else {
-            kept().map(|extent| extent.state.incarnation).max().unwrap_or_default()
-        };
-        kept().filter(move |extent| extent.state.incarnation < next)
+        let has_older = self.newest_from > self.kept_from;
+        let next = if has_older { self.newest_from } else { self.tail_life() };
+        let kept = self.extents.iter().filter(|extent| self.keeps(extent));
+        kept.filter(move |extent| extent.state.incarnation < next)
+    }
+
+    /// The life of the log extent that is written to.
+    pub(super) fn tail_life(&self) -> Incarnation {
+        let log = self.extents.iter().filter(|extent| extent.state.role == Role::Log);
+        log.map(|extent| extent.state.incarnation).max().unwrap_or_default()
     }
 
     /// Whether it holds records, takes no more, and no checkpoint needs it.
@@ -304,6 +316,14 @@ mod tests {
     fn the_next_checkpoint_gives_up_what_only_the_older_one_keeps() {
         assert_eq!(given_up(2, 4), [2, 3]);
         assert_eq!(given_up(5, 6), [5]);
+    }
+
+    /// G3: another record could come to be where a pending move expects the one that it names.
+    #[test]
+    fn what_pending_moves_name_is_not_empty() {
+        let emptied = |collected| Extent { collected, ..Extent::FREE }.is_empty();
+        assert!(emptied(Collected::No) && emptied(Collected::Done));
+        assert!(!emptied(Collected::UnderWay));
     }
 
     #[test]

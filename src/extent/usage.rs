@@ -3,6 +3,7 @@
 use super::space::Space;
 use super::table::{Extent, Table};
 use crate::format::extent_state::Role;
+use crate::format::ids::Incarnation;
 
 /// Numbers of extents, but for what is said to be bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,16 +30,17 @@ impl Space {
     /// How the extents are used.
     pub(crate) fn usage(&self) -> Usage {
         let table = self.table.read();
+        let tail = table.tail_life();
         let mut usage = Usage::default();
         for extent in &table.extents {
-            usage.count(extent, &table);
+            usage.count(extent, &table, tail);
         }
         usage
     }
 }
 
 impl Usage {
-    fn count(&mut self, extent: &Extent, table: &Table) {
+    fn count(&mut self, extent: &Extent, table: &Table, tail: Incarnation) {
         let role = extent.state.role;
         let of_role = match role {
             Role::Log => &mut self.log,
@@ -52,7 +54,8 @@ impl Usage {
         self.used += u64::from(role != Role::Free);
         self.held += u64::from(extent.held > 0);
         let holds_records = matches!(role, Role::Log | Role::Value);
-        if holds_records && !extent.open && extent.held == 0 {
+        let is_open = extent.open || (role == Role::Log && extent.state.incarnation == tail);
+        if holds_records && !is_open && extent.held == 0 {
             self.settled += 1;
             self.settled_live += extent.live;
         }

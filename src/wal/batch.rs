@@ -11,8 +11,8 @@ use crate::format::log_page::{
     write_stream,
 };
 use crate::format::record::{
-    BATCH_ENTRY_BYTES, HEAD_BYTES, MAX_PREFIX_BYTES, PLACE_BYTES, RECORD_ALIGN, Record,
-    encode_batch_entry, for_footer,
+    BATCH_ENTRY_BYTES, HEAD_BYTES, MAX_PREFIX_BYTES, PLACE_BYTES, Record, encode_batch_entry,
+    for_footer,
 };
 use crate::sync::{Arc, Instant};
 use std::borrow::Cow;
@@ -94,12 +94,11 @@ impl Batch {
         }
     }
 
-    /// What it would need with `len` bytes of moves in it.
-    pub(super) fn demand_with_moves(&self, len: usize) -> Demand {
-        let record = (HEAD_BYTES + len).next_multiple_of(RECORD_ALIGN);
+    /// What it would need with `len` bytes of relocations in it, `records` of them at most.
+    pub(super) fn demand_with_moves(&self, len: usize, records: usize) -> Demand {
         Demand {
-            pages: pages_for_stream(self.stream_len + record),
-            entries: self.listed_len + HEAD_BYTES + PLACE_BYTES,
+            pages: pages_for_stream(self.stream_len + len),
+            entries: self.listed_len + records * (HEAD_BYTES + PLACE_BYTES),
         }
     }
 

@@ -2,8 +2,9 @@
 //! written anyway.
 //!
 //! 1. The collector offers a list, and goes on with its work.
-//! 2. Whoever leads a batch tops it up from the list before it is sealed.
-//! 3. What is left where nobody leads any more, the collector commits itself.
+//! 2. Whoever leads a batch tops it up from the lists before it is sealed.
+//! 3. Where too many lists wait, or somebody waits for all of them, batches take pages for them; and
+//!    where nobody writes, the collector commits batches of nothing else.
 
 use super::batch::Batch;
 use super::log::{Guard, Log, PanicGuard};
@@ -16,31 +17,49 @@ use crate::format::ids::{BatchNo, PAGE_BYTES};
 use crate::format::log_page::PAYLOAD_BYTES;
 use crate::format::moves::{Cuts, List};
 use crate::format::record::{HEAD_BYTES, RECORD_ALIGN, Record};
+use std::collections::VecDeque;
 
-/// The part of a list that a batch takes at least, whether it is to spare or not: so the collector
-/// keeps step with the writers.
-const LEAST_PART: usize = 8;
+/// Lists that may wait: so many that most moves find room that is to spare, and so few that what
+/// they leave is empty soon.
+const MOST_LISTS: usize = 4;
 
 /// What waits to be logged.
 #[derive(Debug, Default)]
 pub(super) struct Filler {
-    cuts: Option<Cuts>,
-    /// The last batch that took some of it.
+    /// What is left of the lists that were offered.
+    lists: VecDeque<Cuts>,
+    /// Lists that may be left waiting; batches take the others whole.
+    leave: usize,
+    /// For each list of which nothing is left, but those that are done: the batch that took the last.
+    taken: VecDeque<BatchNo>,
+    /// Lists that are durable and applied.
+    done: u64,
+    /// The last batch that took any moves.
     last: BatchNo,
 }
 
 impl Log {
-    /// Has `moves` logged soon, once those that were offered before are.
-    pub(crate) fn offer(&self, moves: List) -> Result<()> {
+    /// Has `moves` logged after what was offered before. Returns how many lists were offered in all.
+    pub(crate) fn offer(&self, moves: List) -> Result<u64> {
         let _guard = PanicGuard::new(self);
-        self.see_taken(self.state.lock())?.filler.cuts = Cuts::new(moves);
-        Ok(())
+        let mut state = self.see_taken(self.state.lock(), MOST_LISTS - 1)?;
+        let filler = &mut state.filler;
+        filler.leave = MOST_LISTS;
+        filler.lists.extend(Cuts::new(moves));
+        Ok(filler.offered())
+    }
+
+    /// How many of the lists that were offered are durable and applied.
+    pub(crate) fn moved(&self) -> u64 {
+        let mut state = self.state.lock();
+        let settled = state.settled.batch;
+        state.filler.done_by(settled)
     }
 
     /// Waits until all that was offered is durable and applied.
     pub(crate) fn drain(&self) -> Result<()> {
         let _guard = PanicGuard::new(self);
-        let mut state = self.see_taken(self.state.lock())?;
+        let mut state = self.see_taken(self.state.lock(), 0)?;
         let last = state.filler.last;
         state = self.flush(state, last)?;
         while state.settled.batch < last {
@@ -51,80 +70,89 @@ impl Log {
         Ok(())
     }
 
-    /// Waits until batches have taken all that was offered.
-    fn see_taken<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>> {
-        while state.filler.cuts.is_some() {
+    /// Waits until no more than `leave` lists wait.
+    fn see_taken<'a>(&'a self, mut state: Guard<'a>, leave: usize) -> Result<Guard<'a>> {
+        while state.filler.lists.len() > leave {
             state.check_open()?;
+            state.filler.leave = leave;
             let is_led = state.open.as_ref().is_some_and(|batch| batch.led);
             state = if is_led || state.busy > 0 {
                 self.turn.wait(state)
             } else {
-                self.commit_moves(state)?
+                drop(state);
+                self.commit(&Unit::new(&[(Record::Noop, &[])]), Durability::Synced)?;
+                self.state.lock()
             };
         }
         Ok(state)
     }
 
-    /// Gives up what is left of what was offered.
-    pub(crate) fn withdraw(&self) {
-        self.state.lock().filler.cuts = None;
-    }
-
-    fn commit_moves<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>> {
-        let moves = state.filler.cut(self.longest_list());
-        drop(state);
-        if let Some(moves) = moves {
-            let moves = moves.bytes();
-            let items = [(Record::Relocate { moves }, moves)];
-            self.commit(&Unit::new(&items), Durability::Synced)?;
-        }
-        Ok(self.state.lock())
-    }
-
-    /// Bytes of moves that any batch takes that has nothing else.
+    /// Bytes of moves that any batch takes that has nothing else, but for what makes it one.
     pub(crate) fn longest_list(&self) -> usize {
-        (self.config.extent_pages / 4) as usize * PAYLOAD_BYTES - HEAD_BYTES - RECORD_ALIGN
+        let page = self.config.extent_pages as usize / 4 * PAYLOAD_BYTES;
+        page - 2 * HEAD_BYTES - RECORD_ALIGN
     }
 
     /// Tops the open batch up with moves that wait.
     pub(super) fn top_up(state: &mut State) {
         let State { open: Some(batch), filler, tail, .. } = state else { return };
-        let Some(cuts) = &filler.cuts else { return };
-        let spare = batch.pages() * PAYLOAD_BYTES - batch.stream_len();
-        let wanted = cuts.rest_len() / LEAST_PART;
-        let more = wanted.saturating_sub(spare).div_ceil(PAYLOAD_BYTES) * PAYLOAD_BYTES;
-        for room in [spare + more, spare] {
-            // The record's head, and what its end may be padded by.
-            let Some(room) = room.checked_sub(HEAD_BYTES + RECORD_ALIGN) else { continue };
-            if !batch.has_room_for_moves(room, tail) {
-                continue;
-            }
-            if let Some(moves) = filler.cut(room) {
-                let moves = moves.bytes();
-                batch.push(&Record::Relocate { moves }, &[], moves);
-                filler.last = batch.number;
-            }
+        if filler.lists.is_empty() {
             return;
+        }
+        let spare = batch.pages() * PAYLOAD_BYTES - batch.stream_len();
+        let more = filler.wanted().saturating_sub(spare).next_multiple_of(PAYLOAD_BYTES);
+        let mut rooms = [spare + more, spare].into_iter();
+        if let Some(room) = rooms.find(|&room| batch.has_room_for_moves(room, tail)) {
+            filler.fill(batch, room);
         }
     }
 }
 
 impl Filler {
-    /// Takes up to `room` bytes of moves.
-    fn cut(&mut self, room: usize) -> Option<List> {
-        let cuts = self.cuts.as_mut()?;
-        let moves = cuts.cut(room);
-        if cuts.rest_len() == 0 {
-            self.cuts = None;
+    fn offered(&self) -> u64 {
+        self.done + (self.taken.len() + self.lists.len()) as u64
+    }
+
+    /// Bytes that the next batch is to take, whether they are to spare or not.
+    fn wanted(&self) -> usize {
+        let urgent = self.lists.len().saturating_sub(self.leave);
+        let record = |cuts: &Cuts| HEAD_BYTES + RECORD_ALIGN + cuts.rest_len();
+        self.lists.iter().take(urgent).map(record).sum()
+    }
+
+    /// Puts into `batch` what it has `room` for.
+    fn fill(&mut self, batch: &mut Batch, mut room: usize) {
+        // A record has a head, and its end may be padded.
+        while let Some(cuts) = self.lists.front_mut()
+            && let Some(most) = room.checked_sub(HEAD_BYTES + RECORD_ALIGN)
+            && let Some(moves) = cuts.cut(most)
+        {
+            let moves = moves.bytes();
+            let record = Record::Relocate { moves };
+            batch.push(&record, &[], moves);
+            room -= record.log_len();
+            self.last = batch.number;
+            if cuts.rest_len() == 0 {
+                self.lists.pop_front();
+                self.taken.push_back(batch.number);
+            }
         }
-        moves
+    }
+
+    /// Counts the lists that are done once all batches up to `settled` are.
+    fn done_by(&mut self, settled: BatchNo) -> u64 {
+        while self.taken.front().is_some_and(|&batch| batch <= settled) {
+            self.taken.pop_front();
+            self.done += 1;
+        }
+        self.done
     }
 }
 
 impl Batch {
-    /// Whether buffer and extent take `len` more bytes of moves.
+    /// Whether buffer and extent take `len` more bytes of lists.
     fn has_room_for_moves(&self, len: usize, tail: &Tail) -> bool {
-        let demand = self.demand_with_moves(len);
+        let demand = self.demand_with_moves(len, MOST_LISTS);
         demand.pages * PAGE_BYTES <= self.buf.len() && tail.fits(demand)
     }
 }
