@@ -37,7 +37,7 @@ fn upgrade(path: &Path, page: u64) {
 }
 
 fn assert_newer(error: &Error) {
-    assert!(matches!(error, Error::NewerFormat { found: 5, supported: 4 }), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 6, supported: 5 }), "{error}");
     assert!(error.to_string().contains("use a newer one"), "{error}");
 }
 

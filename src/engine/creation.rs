@@ -101,7 +101,7 @@ fn write_genesis(
         batch: BatchNo(0),
         next: 0,
         extent_pages: geometry.extent_pages,
-        entries: Listing::default(),
+        listed: Listing::default(),
         naming: None,
         closed: false,
         evidenced: false,

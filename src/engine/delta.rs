@@ -77,7 +77,7 @@ impl Delta {
                     }
                     index += 1;
                 }
-                Some(Some(Entry::Listed { .. }) | None) => return false,
+                Some(None) => return false,
             }
         }
     }

@@ -40,6 +40,12 @@ pub(super) fn put_varint(out: &mut Vec<u8>, value: u64) {
     out.push(rest as u8);
 }
 
+/// Bytes that `value` takes as a number of variable length.
+pub(super) fn varint_len(value: u64) -> usize {
+    let bits = (u64::BITS - value.leading_zeros()).max(1);
+    bits.div_ceil(7) as usize
+}
+
 /// Takes a number off the beginning of `bytes`; `None` if there is none.
 pub(super) fn get_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
@@ -68,6 +74,7 @@ mod tests {
         let mut bytes = Vec::new();
         let numbers = [0, 1, 0x7f, 0x80, 0x3fff, 0x4000, u64::from(u32::MAX), u64::MAX];
         numbers.iter().for_each(|&number| put_varint(&mut bytes, number));
+        assert_eq!(bytes.len(), numbers.map(varint_len).iter().sum());
         let mut rest = &bytes[..];
         assert!(numbers.iter().all(|&number| get_varint(&mut rest) == Some(number)));
         assert_eq!(get_varint(&mut rest), None);

@@ -16,12 +16,13 @@ use super::image::{
     self, EXTENTS_PER_ROOT, Position, RootPage, RunLine, SliceHeader, SliceKind, slice_pages,
 };
 use super::large::{self, BLOCK_BYTES, FIXED_BYTES, LargeIdentity, LargeShape};
+use super::listed::{self, list, list_batch};
 use super::location::{Home, Location};
 use super::log_page::{self, HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind};
 use super::moves::{self, List};
 use super::record::{
-    self, ANNOUNCE_BYTES, BATCH_ENTRY_BYTES, EXPECTED_BYTES, Expected, LargePointer,
-    MAX_PREFIX_BYTES, PLACE_BYTES, POINTER_BYTES, RECORD_ALIGN, Record, encode_batch_entry,
+    self, ANNOUNCE_BYTES, EXPECTED_BYTES, Expected, LargePointer, MAX_PREFIX_BYTES, POINTER_BYTES,
+    RECORD_ALIGN, Record,
 };
 use super::superblock::{
     self, Anchor, Checkpoint, FORMAT_VERSION, MAGIC, MAX_SPARES, Superblock, SuperblockFault,
@@ -430,14 +431,14 @@ fn the_kinds_and_flags_of_records_are_as_documented() {
     moves.push(key, Location::log(PageNo(2), 3, 4));
     let relocate = Record::Relocate { moves: moves.bytes() };
     let mut batch = Vec::new();
-    encode_batch_entry(BatchNo(1), &mut batch);
+    list_batch(BatchNo(1), PageNo(1), &mut batch);
     let op = |record: &Record<'_>| u64::from(prefix_of(record)[record::OP_AT]);
     let kinds = [
         (op(&put), "put"),
         (op(&put_large), "put large"),
         (op(&Record::Delete { key, expected: None }), "delete"),
         (op(&Record::Announce { extent: ExtentNo(1), state: STATE }), "announce"),
-        (u64::from(batch[record::OP_AT]), "batch"),
+        (u64::from(batch[0]), "batch"),
         (op(&relocate), "relocate"),
         (op(&Record::Noop), "noop"),
     ];
@@ -446,14 +447,7 @@ fn the_kinds_and_flags_of_records_are_as_documented() {
     let conditional = Record::Put { key, value_len: 1, expected: Some(Expected::Absent) };
     let barriered = Record::PutLarge { key, value_len: 1, pointer: POINTER, expected: None };
     let flags = |record: &Record<'_>| u64::from(prefix_of(record)[record::FLAGS_AT]);
-    let (mut in_memory, mut in_footer) = (Vec::new(), Vec::new());
-    relocate.encode_entry(PageNo(1), 0, &mut in_memory);
-    record::for_footer(&in_memory, &mut in_footer).unwrap();
-    let documented = [
-        (flags(&conditional), "conditional"),
-        (flags(&barriered), "barriered"),
-        (u64::from(in_footer[record::FLAGS_AT]), "listed"),
-    ];
+    let documented = [(flags(&conditional), "conditional"), (flags(&barriered), "barriered")];
     assert_eq!(values("Record flags"), documented);
     assert_eq!((flags(&put), flags(&put_large)), (0, 0));
     assert_eq!((flags(&relocate), flags(&Record::Noop)), (0, 0));
@@ -479,33 +473,31 @@ fn the_footer_is_as_documented() {
         chain: 0x0102_0304,
         epoch: Epoch(0x1112_1314),
         batch: BatchNo(0x2122_2324_2526_2728),
-        entries_len: 0x3132_3334,
+        listed_len: 0x3132_3334,
     };
     let fields: [Field<'_>; 4] = [
         ("chain", None, u32s(head.chain)),
         ("epoch", None, u32s(head.epoch.0)),
         ("batch", None, u64s(head.batch.0)),
-        ("entries length", None, u32s(head.entries_len)),
+        ("list length", None, u32s(head.listed_len)),
     ];
     check("Footer head", FOOTER_HEAD_BYTES, &head.encode(), &fields);
 
-    let mut entry = Vec::new();
-    encode_batch_entry(BatchNo(0x4142_4344_4546_4748), &mut entry);
-    let fields: [Field<'_>; 2] = [
-        ("op", Some(record::OP_AT), u8s(5)),
-        ("batch", Some(record::HEAD_BYTES), u64s(0x4142_4344_4546_4748)),
+    let mut batch = Vec::new();
+    list_batch(BatchNo(0x4142_4344_4546_4748), PageNo(0x5152_5354), &mut batch);
+    let fields: [Field<'_>; 3] = [
+        ("op", None, u8s(5)),
+        ("page", Some(listed::PAGE_AT), u32s(0x5152_5354)),
+        ("batch", Some(listed::NUMBER_AT), u64s(0x4142_4344_4546_4748)),
     ];
-    check("Batch entry", BATCH_ENTRY_BYTES, &entry, &fields);
-    assert_eq!(entry.len(), BATCH_ENTRY_BYTES);
+    check("Listed batch", listed::BATCH_BYTES, &batch, &fields);
+    assert_eq!(batch.len(), listed::BATCH_BYTES);
 
-    let put = Record::Put { key: b"key", value_len: 1, expected: Some(Expected::Absent) };
-    entry.clear();
-    put.encode_entry(PageNo(0x5152_5354), 0x0152, &mut entry);
-    let place = record::HEAD_BYTES + EXPECTED_BYTES;
-    let fields: [Field<'_>; 2] = [("page", None, u32s(0x5152_5354)), ("offset", None, u32s(0x152))];
-    check("Place", PLACE_BYTES, &entry[place..], &fields);
-    assert_eq!(entry[..place], prefix_of(&put));
-    assert_eq!(&entry[place + PLACE_BYTES..], b"key");
+    let put = Record::Put { key: b"key", value_len: 0x85, expected: Some(Expected::Absent) };
+    let mut listed = Vec::new();
+    list(&put, &mut listed);
+    let expectation = &prefix_of(&put)[record::HEAD_BYTES..];
+    assert_eq!(listed, [&[0x11, 3, 0x85, 1], expectation, b"key"].concat());
 }
 
 #[test]
@@ -906,17 +898,16 @@ fn the_example_volume_is_as_documented() {
     let at = Location::log(PageNo(18), 8, 3);
     check_dump("location", &at.encode(), Location::BYTES);
 
-    let mut entries = Vec::new();
-    encode_batch_entry(BatchNo(1), &mut entries);
-    let put = Record::Put { key: b"user:1", value_len: 3, expected: None };
-    put.encode_entry(PageNo(18), 8, &mut entries);
+    let mut list_of_it = Vec::new();
+    list_batch(BatchNo(1), PageNo(18), &mut list_of_it);
+    list(&Record::Put { key: b"user:1", value_len: 3, expected: None }, &mut list_of_it);
     let head = FooterHead {
         chain: log_page::checksum(page(18)),
         epoch: Epoch(2),
         batch: BatchNo(1),
-        entries_len: entries.len() as u32,
+        listed_len: list_of_it.len() as u32,
     };
-    let stream = [&head.encode()[..], &entries].concat();
+    let stream = [&head.encode()[..], &list_of_it].concat();
     check_dump("footer", &stream, stream.len());
 }
 

@@ -3,13 +3,13 @@
 //!
 //! A footer is written only when every batch of its extent is durable (its D says so), so a
 //! valid one proves them. Its last page is the last of the extent; its payload stream is a head
-//! and then [entries](super::record::Entry).
+//! and then a [list](super::listed).
 
 use super::bytes::{get_u32, get_u64};
 use super::ids::{BatchNo, Epoch};
 use super::log_page::pages_for_stream;
 
-/// Bytes before the entries.
+/// Bytes before the list.
 pub(crate) const HEAD_BYTES: usize = 24;
 
 /// Where the log stands at the end of the extent.
@@ -21,8 +21,8 @@ pub(crate) struct FooterHead {
     pub(crate) epoch: Epoch,
     /// Last batch up to there.
     pub(crate) batch: BatchNo,
-    /// Bytes of entries.
-    pub(crate) entries_len: u32,
+    /// Bytes of the list.
+    pub(crate) listed_len: u32,
 }
 
 impl FooterHead {
@@ -32,25 +32,25 @@ impl FooterHead {
         out[0..4].copy_from_slice(&self.chain.to_le_bytes());
         out[4..8].copy_from_slice(&self.epoch.0.to_le_bytes());
         out[8..16].copy_from_slice(&self.batch.0.to_le_bytes());
-        out[16..20].copy_from_slice(&self.entries_len.to_le_bytes());
+        out[16..20].copy_from_slice(&self.listed_len.to_le_bytes());
         out
     }
 
-    /// Splits a footer's stream into head and entries.
+    /// Splits a footer's stream into head and list.
     pub(crate) fn decode(stream: &[u8]) -> Option<(Self, &[u8])> {
-        let (head, entries) = stream.split_at_checked(HEAD_BYTES)?;
+        let (head, list) = stream.split_at_checked(HEAD_BYTES)?;
         let found = Self {
             chain: get_u32(head, 0),
             epoch: Epoch(get_u32(head, 4)),
             batch: BatchNo(get_u64(head, 8)),
-            entries_len: get_u32(head, 16),
+            listed_len: get_u32(head, 16),
         };
-        let sound = found.encode() == head && found.entries_len as usize == entries.len();
-        sound.then_some((found, entries))
+        let sound = found.encode() == head && found.listed_len as usize == list.len();
+        sound.then_some((found, list))
     }
 }
 
-/// Pages of a footer with `entries_len` bytes of entries.
-pub(crate) const fn footer_pages(entries_len: usize) -> usize {
-    pages_for_stream(HEAD_BYTES + entries_len)
+/// Pages of a footer that lists so much.
+pub(crate) const fn footer_pages(listed_len: usize) -> usize {
+    pages_for_stream(HEAD_BYTES + listed_len)
 }

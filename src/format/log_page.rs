@@ -94,6 +94,12 @@ pub(crate) fn seal(page: &mut [u8], header: &LogHeader) -> u32 {
     checksum
 }
 
+/// The page and the offset into its payload of position `at` in the stream that starts at
+/// `start`.
+pub(crate) fn place(start: PageNo, at: usize) -> (PageNo, u16) {
+    (start.plus((at / PAYLOAD_BYTES) as u64), (at % PAYLOAD_BYTES) as u16)
+}
+
 /// Reads the header of a page that should be the log page `at` of `store`. `None` if the page
 /// is torn, damaged, of another store or misplaced.
 pub(crate) fn open(page: &[u8], store: StoreId, at: PageNo) -> Option<LogHeader> {

@@ -9,6 +9,7 @@ pub(crate) mod footer;
 pub(crate) mod ids;
 pub(crate) mod image;
 pub(crate) mod large;
+pub(crate) mod listed;
 pub(crate) mod location;
 pub(crate) mod log_page;
 pub(crate) mod moves;

@@ -17,6 +17,11 @@ pub(crate) const MOST_HEAD_BYTES: usize = 5 + 2 + 3 + 4;
 pub(crate) const PAGE_AT: usize = 0;
 pub(crate) const OFFSET_AT: usize = 4;
 
+/// Beside the offset of a move: its value was in a value extent.
+const PACKED: u64 = 1;
+/// Key and value are as long as those of the move before.
+const AS_LONG: u64 = 2;
+
 /// The value of `key`, unchanged, is at `to` from now on, if it is still at `from`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Move<'a> {
@@ -29,8 +34,16 @@ pub(crate) struct Move<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct List {
     bytes: Vec<u8>,
-    /// Where the last value was.
+    last: Last,
+}
+
+/// What a move is told by: what the one before it was of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    /// Page that its value was in.
     page: u64,
+    key_len: u16,
+    value_len: u32,
 }
 
 impl List {
@@ -40,23 +53,28 @@ impl List {
         let mut bytes = vec![0; START_BYTES];
         put_u32(&mut bytes, PAGE_AT, to.page().0 as u32);
         put_u16(&mut bytes, OFFSET_AT, to.offset());
-        Self { bytes, page: 0 }
+        Self { bytes, last: Last::default() }
     }
 
     /// Adds the next: the value of `key`, which was at `from`.
     pub(crate) fn push(&mut self, key: &[u8], from: Location) {
         let packed = match from.home() {
             Home::Log => 0,
-            Home::Value => 1,
+            Home::Value => PACKED,
             Home::Large => unreachable!("a large value is not beside its key"),
         };
-        let away = from.page().0 as i64 - self.page as i64;
+        let (key_len, value_len) = (key.len() as u16, from.value_len());
+        let away = from.page().0 as i64 - self.last.page as i64;
         put_varint(&mut self.bytes, (away << 1 ^ away >> 63) as u64);
-        put_varint(&mut self.bytes, u64::from(from.offset()) << 1 | packed);
-        put_varint(&mut self.bytes, key.len() as u64);
-        put_varint(&mut self.bytes, u64::from(from.value_len()));
+        let as_long = (key_len, value_len) == (self.last.key_len, self.last.value_len);
+        let place = u64::from(from.offset()) << 2 | packed;
+        put_varint(&mut self.bytes, place | if as_long { AS_LONG } else { 0 });
+        if !as_long {
+            put_varint(&mut self.bytes, u64::from(key_len));
+            put_varint(&mut self.bytes, u64::from(value_len));
+        }
         self.bytes.extend_from_slice(key);
-        self.page = from.page().0;
+        self.last = Last { page: from.page().0, key_len, value_len };
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -76,8 +94,7 @@ pub(crate) struct Moves<'a> {
 struct Place {
     /// Where the next copy is, in bytes of the volume.
     to: u64,
-    /// Page of the value before.
-    page: u64,
+    last: Last,
 }
 
 impl<'a> Moves<'a> {
@@ -87,7 +104,7 @@ impl<'a> Moves<'a> {
         let (page, offset) = (get_u32(start, PAGE_AT), get_u16(start, OFFSET_AT));
         let sound = start[OFFSET_AT + 2..] == [0; 2] && Location::is_packed_at(offset);
         let to = u64::from(page) * PAGE_BYTES as u64 + u64::from(offset);
-        let moves = Self { rest, place: Place { to, page: 0 } };
+        let moves = Self { rest, place: Place { to, last: Last::default() } };
         (sound && !rest.is_empty()).then_some(moves)
     }
 
@@ -100,12 +117,15 @@ impl<'a> Moves<'a> {
         let away = get_varint(&mut self.rest)?;
         let away = (away >> 1) as i64 ^ -((away & 1) as i64);
         let place = get_varint(&mut self.rest)?;
-        let key_len = u16::try_from(get_varint(&mut self.rest)?).ok()?;
-        let value_len = u32::try_from(get_varint(&mut self.rest)?).ok()?;
+        let Last { page: before, mut key_len, mut value_len } = self.place.last;
+        if place & AS_LONG == 0 {
+            key_len = u16::try_from(get_varint(&mut self.rest)?).ok()?;
+            value_len = u32::try_from(get_varint(&mut self.rest)?).ok()?;
+        }
         let (key, rest) = self.rest.split_at_checked(usize::from(key_len))?;
-        let page = page_of(self.place.page.checked_add_signed(away)?)?;
-        let offset = u16::try_from(place >> 1).ok()?;
-        let is_packed = place & 1 == 1;
+        let page = page_of(before.checked_add_signed(away)?)?;
+        let offset = u16::try_from(place >> 2).ok()?;
+        let is_packed = place & PACKED != 0;
         let sound = !key.is_empty()
             && usize::from(offset) < PAGE_BYTES
             && (!is_packed || Location::is_packed_at(offset))
@@ -120,7 +140,7 @@ impl<'a> Moves<'a> {
         let to = page_of(self.place.to / PAGE_BYTES as u64)?;
         let to = Location::value(to, (self.place.to % PAGE_BYTES as u64) as u16, value_len);
         self.place.to += record_len(key.len(), value_len) as u64;
-        self.place.page = page.0;
+        self.place.last = Last { page: page.0, key_len, value_len };
         self.rest = rest;
         (from != to).then_some(Move { key, from, to })
     }
@@ -172,12 +192,12 @@ impl Cuts {
         let mut cut: Option<List> = None;
         while let Some(Some(next)) = walk.next() {
             let mut longer = cut.take().unwrap_or_else(|| List::new(next.to));
-            let (len, page) = (longer.bytes.len(), longer.page);
+            let (len, last) = (longer.bytes.len(), longer.last);
             longer.push(next.key, next.from);
             let fits = longer.bytes.len() <= room;
             if !fits {
                 longer.bytes.truncate(len);
-                longer.page = page;
+                longer.last = last;
             }
             cut = Some(longer).filter(|list| list.bytes.len() > START_BYTES);
             if !fits {
@@ -214,6 +234,14 @@ mod tests {
             assert_eq!(next.to, Location::value(page, offset, next.from.value_len()));
             at += record_len(next.key.len(), next.from.value_len());
         }
+    }
+
+    #[test]
+    fn lengths_are_told_where_they_change() {
+        let from = Location::log(PageNo(1), 4000, 1024);
+        let len = |moves: &[(&[u8], Location)]| list(moves).bytes().len();
+        let (one, two) = (len(&[(&[1; 16], from)]), len(&[(&[1; 16], from), (&[2; 16], from)]));
+        assert_eq!((one - START_BYTES, two - one), (16 + 6, 16 + 3));
     }
 
     #[test]
@@ -270,19 +298,20 @@ mod tests {
             Moves::are_sound(&list)
         };
         let start = [9, 0, 0, 0, 8, 0, 0, 0];
-        assert!(with(&start, &[10, 81 << 1, 3, 100]));
-        assert!(!with(&[9, 0, 0, 0, 4, 0, 0, 0], &[10, 81 << 1, 3, 100]), "not a multiple of 8");
-        assert!(!with(&[9, 0, 0, 0, 8, 0, 0, 1], &[10, 81 << 1, 3, 100]));
+        assert!(with(&start, &[10, 81 << 2, 3, 100]));
+        assert!(!with(&[9, 0, 0, 0, 4, 0, 0, 0], &[10, 81 << 2, 3, 100]), "not a multiple of 8");
+        assert!(!with(&[9, 0, 0, 0, 8, 0, 0, 1], &[10, 81 << 2, 3, 100]));
+        assert!(!with(&start, &[10, 81 << 2 | AS_LONG]), "as long as nothing");
         let too_long = u64::from(Location::MAX_INLINE_BYTES) + 1;
         for head in [
-            [9, 81 << 1, 3, 100],
-            [1 << 33, 81 << 1, 3, 100],
-            [10, 4096 << 1, 3, 100],
-            [10, 81 << 1 | 1, 3, 100],
-            [10, 81 << 1, 0, 100],
-            [10, 81 << 1, 4, 100],
-            [10, 81 << 1, 3, too_long],
-            [10, 81 << 1, 3, u64::MAX],
+            [9, 81 << 2, 3, 100],
+            [1 << 33, 81 << 2, 3, 100],
+            [10, 4096 << 2, 3, 100],
+            [10, 81 << 2 | PACKED, 3, 100],
+            [10, 81 << 2, 0, 100],
+            [10, 81 << 2, 4, 100],
+            [10, 81 << 2, 3, too_long],
+            [10, 81 << 2, 3, u64::MAX],
         ] {
             assert!(!with(&start, &head), "{head:?}");
         }

@@ -1,13 +1,13 @@
-//! Records, in the two forms in which they travel: whole in the log's stream, and as entries in
-//! footers, which hold all that replay needs but the value.
+//! Records, in two of the forms in which they travel: whole in the log's stream, and in memory as
+//! entries, which hold all that applying them needs but the value. What [footers
+//! list](super::listed) is the third.
 //!
 //! ```text
 //! record = head, [extension], [expectation], key, value or moves, padding to 8 bytes
-//! entry  = head, [extension], [expectation], page u32, offset u32, key
+//! entry  = head, [extension], [expectation], page u32, offset u32, key, moves
 //! ```
 //!
-//! The extension is a large pointer or an announcement. In memory, the entry of a relocation has its
-//! moves at the end; in a footer it has not, as they are where it says in the log.
+//! The extension is a large pointer or an announcement.
 
 use super::bytes::{get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};
 use super::extent_state::ExtentState;
@@ -26,7 +26,7 @@ pub(crate) const ANNOUNCE_BYTES: usize = 24;
 /// Most bytes before a record's key.
 pub(crate) const MAX_PREFIX_BYTES: usize = HEAD_BYTES + POINTER_BYTES + EXPECTED_BYTES;
 /// Bytes of an entry's place.
-pub(crate) const PLACE_BYTES: usize = 8;
+const PLACE_BYTES: usize = 8;
 /// Records start at multiples of this in the stream.
 pub(crate) const RECORD_ALIGN: usize = 8;
 
@@ -39,15 +39,13 @@ const OP_PUT: u8 = 1;
 const OP_PUT_LARGE: u8 = 2;
 const OP_DELETE: u8 = 3;
 const OP_ANNOUNCE: u8 = 4;
-/// Only in footers: the entries after it are of this batch.
-const OP_BATCH: u8 = 5;
-const OP_RELOCATE: u8 = 6;
+/// Never in a stream: what comes after it is of this batch.
+pub(super) const OP_BATCH: u8 = 5;
+pub(super) const OP_RELOCATE: u8 = 6;
 const OP_NOOP: u8 = 7;
 
 const FLAG_CONDITIONAL: u8 = 1;
 const FLAG_BARRIERED: u8 = 2;
-/// Only in footers: the moves of a relocation are in the log.
-const FLAG_LISTED: u8 = 8;
 
 /// What must be so when a conditional record is applied (L1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,7 +112,7 @@ impl<'a> Record<'a> {
     }
 
     /// Bytes of the head and what extends it.
-    fn prefix_len(&self) -> usize {
+    pub(super) fn prefix_len(&self) -> usize {
         let extension = match self {
             Record::PutLarge { .. } => POINTER_BYTES,
             Record::Announce { .. } => ANNOUNCE_BYTES,
@@ -137,25 +135,28 @@ impl<'a> Record<'a> {
         (self.prefix_len() + self.key().len() + self.inline_len()).next_multiple_of(RECORD_ALIGN)
     }
 
-    /// Bytes that its entry takes in a footer.
-    pub(crate) fn entry_len(&self) -> usize {
-        self.prefix_len() + PLACE_BYTES + self.key().len()
+    /// Bytes of its value, or of its moves; 0 if it has neither.
+    pub(super) fn value_len(&self) -> u32 {
+        match *self {
+            Record::Put { value_len, .. } | Record::PutLarge { value_len, .. } => value_len,
+            Record::Relocate { moves } => moves.len() as u32,
+            Record::Delete { .. } | Record::Announce { .. } | Record::Noop => 0,
+        }
     }
 
     /// Writes all that comes before the key into `out`, and returns how much that is.
     pub(crate) fn encode_prefix(&self, out: &mut [u8; MAX_PREFIX_BYTES]) -> usize {
         out.fill(0);
-        let (op, value_len) = match *self {
-            Record::Put { value_len, .. } => (OP_PUT, value_len),
-            Record::PutLarge { value_len, .. } => (OP_PUT_LARGE, value_len),
-            Record::Delete { .. } => (OP_DELETE, 0),
-            Record::Announce { .. } => (OP_ANNOUNCE, 0),
-            Record::Relocate { moves } => (OP_RELOCATE, moves.len() as u32),
-            Record::Noop => (OP_NOOP, 0),
+        out[OP_AT] = match self {
+            Record::Put { .. } => OP_PUT,
+            Record::PutLarge { .. } => OP_PUT_LARGE,
+            Record::Delete { .. } => OP_DELETE,
+            Record::Announce { .. } => OP_ANNOUNCE,
+            Record::Relocate { .. } => OP_RELOCATE,
+            Record::Noop => OP_NOOP,
         };
-        out[OP_AT] = op;
         put_u16(out, KEY_LEN_AT, self.key().len() as u16);
-        put_u32(out, VALUE_LEN_AT, value_len);
+        put_u32(out, VALUE_LEN_AT, self.value_len());
         let mut at = HEAD_BYTES;
         if let Record::PutLarge { pointer, .. } = self {
             out[FLAGS_AT] |= if pointer.barriered { FLAG_BARRIERED } else { 0 };
@@ -180,7 +181,7 @@ impl<'a> Record<'a> {
         at
     }
 
-    /// Appends the entry, as memory has it, of a record whose key, or list of moves, lies at
+    /// Appends the entry of a record whose key, or list of moves, lies at
     /// (`page`, `offset`) in the log.
     pub(crate) fn encode_entry(&self, page: PageNo, offset: u16, out: &mut Vec<u8>) {
         let mut prefix = [0; MAX_PREFIX_BYTES];
@@ -196,62 +197,73 @@ impl<'a> Record<'a> {
 }
 
 /// A record without its key, as the bytes before the key describe it.
-struct Prefix {
+pub(super) struct Prefix {
     op: u8,
     key_len: usize,
     value_len: u32,
     pointer: Option<LargePointer>,
     announced: Option<(ExtentNo, ExtentState)>,
-    listed: bool,
     expected: Option<Expected>,
     len: usize,
 }
 
 impl Prefix {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let head = bytes.get(..HEAD_BYTES)?;
-        let op = head[OP_AT];
-        let flags = head[FLAGS_AT];
-        let listed = flags & FLAG_LISTED != 0;
-        if flags & !(FLAG_CONDITIONAL | FLAG_BARRIERED | FLAG_LISTED) != 0
-            || listed && op != OP_RELOCATE
-        {
+        let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
+        let (key_len, value_len) = (get_u16(head, KEY_LEN_AT), get_u32(head, VALUE_LEN_AT));
+        Self::new(head[OP_AT], head[FLAGS_AT], key_len, value_len, rest)
+    }
+
+    /// Of what a head says, and `rest`, which comes after it.
+    pub(super) fn new(
+        op: u8,
+        flags: u8,
+        key_len: u16,
+        value_len: u32,
+        rest: &[u8],
+    ) -> Option<Self> {
+        if flags & !(FLAG_CONDITIONAL | FLAG_BARRIERED) != 0 {
             return None;
         }
         let mut prefix = Self {
             op,
-            key_len: get_u16(head, KEY_LEN_AT) as usize,
-            value_len: get_u32(head, VALUE_LEN_AT),
+            key_len: usize::from(key_len),
+            value_len,
             pointer: None,
             announced: None,
-            listed,
             expected: None,
             len: HEAD_BYTES,
         };
         match op {
             OP_PUT_LARGE => {
-                prefix.pointer = Some(decode_pointer(prefix.extend(bytes, POINTER_BYTES)?, flags));
+                prefix.pointer = Some(decode_pointer(prefix.extend(rest, POINTER_BYTES)?, flags));
             }
             OP_ANNOUNCE => {
-                prefix.announced = Some(decode_announced(prefix.extend(bytes, ANNOUNCE_BYTES)?)?);
+                prefix.announced = Some(decode_announced(prefix.extend(rest, ANNOUNCE_BYTES)?)?);
             }
             OP_PUT | OP_DELETE | OP_RELOCATE | OP_NOOP => {}
             _ => return None,
         }
         if flags & FLAG_CONDITIONAL != 0 {
-            prefix.expected = Some(decode_expected(prefix.extend(bytes, EXPECTED_BYTES)?)?);
+            prefix.expected = Some(decode_expected(prefix.extend(rest, EXPECTED_BYTES)?)?);
         }
         Some(prefix)
     }
 
-    fn extend<'b>(&mut self, bytes: &'b [u8], count: usize) -> Option<&'b [u8]> {
-        let extension = bytes.get(self.len..self.len + count)?;
+    /// Bytes of the head and what extends it.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn extend<'b>(&mut self, rest: &'b [u8], count: usize) -> Option<&'b [u8]> {
+        let at = self.len - HEAD_BYTES;
+        let extension = rest.get(at..at + count)?;
         self.len += count;
         Some(extension)
     }
 
     /// The record, with what comes `after` its key.
-    fn with_key<'a>(&self, key: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
+    pub(super) fn with_key<'a>(&self, key: &'a [u8], after: &'a [u8]) -> Option<Record<'a>> {
         let expected = self.expected;
         let value_len = self.value_len;
         let keyed = !key.is_empty();
@@ -267,7 +279,7 @@ impl Prefix {
                 let (extent, state) = self.announced?;
                 Some(Record::Announce { extent, state })
             }
-            OP_RELOCATE if !keyed && expected.is_none() && !self.listed => {
+            OP_RELOCATE if !keyed && expected.is_none() => {
                 let moves = after.get(..value_len as usize)?;
                 Moves::are_sound(moves).then_some(Record::Relocate { moves })
             }
@@ -319,33 +331,13 @@ pub(crate) fn decode_record(stream: &[u8], at: usize) -> Option<Found<'_>> {
     (next <= stream.len()).then_some(Found { record, key_at: at + prefix.len, next })
 }
 
-/// An entry of a footer.
+/// Something that is applied, or says to which batch that belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Entry<'a> {
     /// The entries that follow belong to this batch.
     Batch(BatchNo),
     /// A record, whose key, or list of moves, lies at (`page`, `offset`) in the log.
     Record { record: Record<'a>, page: PageNo, offset: u16 },
-    /// Only in footers: a relocation whose `len` bytes of moves are there.
-    Listed { len: u32, page: PageNo, offset: u16 },
-}
-
-/// Appends `entries` as a footer has them: without the moves of relocations. `None` if that is not
-/// what they are.
-pub(crate) fn for_footer(entries: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let mut walk = Entries::new(entries);
-    loop {
-        let before = walk.rest();
-        let Some(entry) = walk.next() else { return Some(()) };
-        let entry_len = before.len() - walk.rest().len();
-        if let Entry::Record { record: Record::Relocate { moves }, .. } = entry? {
-            let at = out.len();
-            out.extend_from_slice(&before[..entry_len - moves.len()]);
-            out[at + FLAGS_AT] |= FLAG_LISTED;
-        } else {
-            out.extend_from_slice(&before[..entry_len]);
-        }
-    }
 }
 
 /// Appends the entry that says which batch the next ones are of.
@@ -387,10 +379,6 @@ impl<'a> Entries<'a> {
         let (key, after) = self.bytes.get(key_at..)?.split_at_checked(prefix.key_len)?;
         let page = PageNo(u64::from(get_u32(place, 0)));
         let offset = u16::try_from(get_u32(place, 4)).ok()?;
-        if prefix.listed {
-            self.bytes = after;
-            return Some(Entry::Listed { len: prefix.value_len, page, offset });
-        }
         let record = prefix.with_key(key, after)?;
         let moves_len = if let Record::Relocate { moves } = record { moves.len() } else { 0 };
         self.bytes = &after[moves_len..];
@@ -413,12 +401,13 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
+/// Records of every kind, for tests.
 #[cfg(test)]
-mod tests {
+pub(super) mod samples {
     use super::*;
     use crate::format::extent_state::Role;
 
-    fn samples() -> Vec<Record<'static>> {
+    pub(crate) fn samples() -> Vec<Record<'static>> {
         let at = Expected::At(Location::log(PageNo(5), 80, 7));
         let pointer = LargePointer {
             page: PageNo(0xffff_ffff),
@@ -443,9 +432,9 @@ mod tests {
     }
 
     /// `k`, of 7 bytes, from page 5 of the log to page 9 of a value extent.
-    const MOVES: &[u8] = &[9, 0, 0, 0, 8, 0, 0, 0, 10, 0xa0, 1, 1, 7, b'k'];
+    pub(crate) const MOVES: &[u8] = &[9, 0, 0, 0, 8, 0, 0, 0, 10, 0xc0, 2, 1, 7, b'k'];
 
-    fn stream_of(records: &[Record<'_>]) -> Vec<u8> {
+    pub(crate) fn stream_of(records: &[Record<'_>]) -> Vec<u8> {
         let mut stream = Vec::new();
         for record in records {
             let mut prefix = [0; MAX_PREFIX_BYTES];
@@ -461,6 +450,12 @@ mod tests {
         }
         stream
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{MOVES, samples, stream_of};
+    use super::*;
 
     #[test]
     fn records_survive_a_round_trip_through_the_stream() {
@@ -481,10 +476,7 @@ mod tests {
         let mut bytes = Vec::new();
         encode_batch_entry(BatchNo(12), &mut bytes);
         for record in samples() {
-            let before = bytes.len();
             record.encode_entry(PageNo(3), 4008, &mut bytes);
-            let moves = if let Record::Relocate { moves } = record { moves.len() } else { 0 };
-            assert_eq!(bytes.len() - before, record.entry_len() + moves);
         }
         let entries: Vec<_> = Entries::new(&bytes).map(Option::unwrap).collect();
         assert_eq!(entries[0], Entry::Batch(BatchNo(12)));
@@ -509,32 +501,12 @@ mod tests {
     }
 
     #[test]
-    fn a_footer_leaves_moves_to_the_log() {
-        let (mut memory, mut footer) = (Vec::new(), Vec::new());
-        encode_batch_entry(BatchNo(12), &mut memory);
-        for record in samples() {
-            record.encode_entry(PageNo(3), 4008, &mut memory);
-        }
-        for_footer(&memory, &mut footer).unwrap();
-        assert_eq!(memory.len() - footer.len(), MOVES.len());
-        let listed = Entry::Listed { len: MOVES.len() as u32, page: PageNo(3), offset: 4008 };
-        let in_footer = Entries::new(&footer).map(Option::unwrap);
-        for (entry, of_memory) in in_footer.zip(Entries::new(&memory).map(Option::unwrap)) {
-            match of_memory {
-                Entry::Record { record: Record::Relocate { .. }, .. } => assert_eq!(entry, listed),
-                other => assert_eq!(entry, other),
-            }
-        }
-        assert_eq!(for_footer(&memory[..memory.len() - 1], &mut Vec::new()), None);
-    }
-
-    #[test]
     fn relocations_that_make_no_sense_are_refused() {
         let sound = stream_of(&[Record::Relocate { moves: MOVES }]);
         assert!(decode_record(&sound, 0).is_some());
         for (at, with) in [
             (FLAGS_AT, FLAG_CONDITIONAL),
-            (FLAGS_AT, FLAG_LISTED),
+            (FLAGS_AT, 8),
             (KEY_LEN_AT, 1),
             (VALUE_LEN_AT, MOVES.len() as u8 - 1),
             (VALUE_LEN_AT, 0),
@@ -545,9 +517,6 @@ mod tests {
             senseless.resize(sound.len() + 32, 0);
             assert_eq!(decode_record(&senseless, 0), None, "{at}");
         }
-        let mut listed = stream_of(&[Record::Noop]);
-        listed[FLAGS_AT] = FLAG_LISTED;
-        assert_eq!(decode_record(&listed, 0), None, "only relocations are");
     }
 
     #[test]

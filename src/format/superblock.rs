@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 /// First bytes after the checksum and the version.
 pub(crate) const MAGIC: [u8; 8] = *b"EXTENTDB";
 /// The format that this library writes, and the newest that it reads.
-pub(crate) const FORMAT_VERSION: u32 = 4;
+pub(crate) const FORMAT_VERSION: u32 = 5;
 /// Most spare extents that a superblock can list as prepared.
 pub(crate) const MAX_SPARES: usize = 16;
 

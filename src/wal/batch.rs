@@ -5,17 +5,14 @@ use super::tail::Tail;
 use super::unit::Unit;
 use crate::device::AlignedBuf;
 use crate::format::ids::{BatchNo, Generation, PAGE_BYTES, PageNo, StoreId};
+use crate::format::listed::{BATCH_BYTES, MOST_RELOCATE_BYTES, list, list_batch};
 use crate::format::location::Location;
 use crate::format::log_page::{
-    HEADER_BYTES as PAGE_HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind, pages_for_stream, seal,
-    write_stream,
+    HEADER_BYTES as PAGE_HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind, pages_for_stream, place,
+    seal, write_stream,
 };
-use crate::format::record::{
-    BATCH_ENTRY_BYTES, HEAD_BYTES, MAX_PREFIX_BYTES, PLACE_BYTES, Record, encode_batch_entry,
-    for_footer,
-};
+use crate::format::record::{MAX_PREFIX_BYTES, Record, encode_batch_entry};
 use crate::sync::{Arc, Instant};
-use std::borrow::Cow;
 
 /// A batch that has its place in the log and still takes records.
 #[derive(Debug)]
@@ -25,8 +22,8 @@ pub(super) struct Batch {
     pub(super) buf: AlignedBuf,
     stream_len: usize,
     pub(super) entries: Vec<u8>,
-    /// Bytes of them in a footer.
-    listed_len: usize,
+    /// What a footer lists of them.
+    pub(super) listed: Vec<u8>,
     /// Bytes of `entries` that have been applied already, for a weaker mode.
     pub(super) applied: usize,
     /// Results of conditional records applied already.
@@ -50,18 +47,20 @@ pub(super) struct Batch {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Demand {
     pub(super) pages: usize,
-    pub(super) entries: usize,
+    pub(super) listed: usize,
 }
 
 impl Batch {
-    pub(super) fn new(number: BatchNo, tail: &Tail, buf: AlignedBuf, entries: Vec<u8>) -> Self {
+    /// `spare` are empty vectors.
+    pub(super) fn new(number: BatchNo, tail: &Tail, buf: AlignedBuf, spare: [Vec<u8>; 2]) -> Self {
+        let [entries, listed] = spare;
         let mut batch = Self {
             number,
             start: tail.next_page(),
             buf,
             stream_len: 0,
             entries,
-            listed_len: BATCH_ENTRY_BYTES,
+            listed,
             applied: 0,
             outcomes: Vec::new(),
             conditionals: 0,
@@ -73,12 +72,8 @@ impl Batch {
             done: Arc::new(Completion::new()),
         };
         encode_batch_entry(number, &mut batch.entries);
+        list_batch(number, batch.start, &mut batch.listed);
         batch
-    }
-
-    /// What a footer lists of it.
-    pub(super) fn listed(&self) -> Cow<'_, [u8]> {
-        list(&self.entries, self.listed_len)
     }
 
     /// Bytes of records.
@@ -90,7 +85,7 @@ impl Batch {
     pub(super) fn demand_with(&self, unit: &Unit<'_>) -> Demand {
         Demand {
             pages: pages_for_stream(self.stream_len + unit.log_len()),
-            entries: self.listed_len + unit.entries_len(),
+            listed: self.listed.len() + unit.listed_len(),
         }
     }
 
@@ -98,7 +93,7 @@ impl Batch {
     pub(super) fn demand_with_moves(&self, len: usize, records: usize) -> Demand {
         Demand {
             pages: pages_for_stream(self.stream_len + len),
-            entries: self.listed_len + records * (HEAD_BYTES + PLACE_BYTES),
+            listed: self.listed.len() + records * MOST_RELOCATE_BYTES,
         }
     }
 
@@ -122,7 +117,7 @@ impl Batch {
         write_stream(&mut self.buf, padding, &[0; 8][..next - padding]);
         let (page, offset) = place(self.start, key_at);
         record.encode_entry(page, offset, &mut self.entries);
-        self.listed_len += record.entry_len();
+        list(record, &mut self.listed);
         self.conditionals += usize::from(record.is_conditional());
         self.stream_len = next;
     }
@@ -158,17 +153,6 @@ impl Batch {
     }
 }
 
-/// `entries` of this process as a footer has them, where they are `len` bytes.
-pub(super) fn list(entries: &[u8], len: usize) -> Cow<'_, [u8]> {
-    if entries.len() == len {
-        return Cow::Borrowed(entries);
-    }
-    let mut listed = Vec::with_capacity(len);
-    for_footer(entries, &mut listed).expect("L1: entries that this process made are sound");
-    assert_eq!(listed.len(), len, "what a footer lists was counted");
-    Cow::Owned(listed)
-}
-
 /// What the pages of a batch carry beside their own place.
 pub(super) struct SealIdentity<'a> {
     pub(super) store: StoreId,
@@ -198,12 +182,6 @@ impl SealIdentity<'_> {
     }
 }
 
-/// The page and the offset into its payload of position `at` in the stream that starts at
-/// `start`.
-pub(super) fn place(start: PageNo, at: usize) -> (PageNo, u16) {
-    (start.plus((at / PAYLOAD_BYTES) as u64), (at % PAYLOAD_BYTES) as u16)
-}
-
 /// Copies the value at `location` out of the `pages` that start at `start`.
 pub(super) fn copy_value(
     start: PageNo,
@@ -230,8 +208,5 @@ pub(super) fn copy_value(
 
 /// What an empty batch would need of its extent with `unit` in it.
 pub(super) fn demand_of(unit: &Unit<'_>) -> Demand {
-    Demand {
-        pages: pages_for_stream(unit.log_len()),
-        entries: BATCH_ENTRY_BYTES + unit.entries_len(),
-    }
+    Demand { pages: pages_for_stream(unit.log_len()), listed: BATCH_BYTES + unit.listed_len() }
 }

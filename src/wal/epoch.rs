@@ -10,7 +10,7 @@ use crate::format::log_page::{LogHeader, PageKind, seal};
 impl Tail {
     /// Whether the extent takes an epoch header; otherwise it goes to the successor.
     pub(crate) fn fits_epoch_header(&self) -> bool {
-        self.fits(Demand { pages: 1, entries: 0 })
+        self.fits(Demand { pages: 1, listed: 0 })
     }
 }
 

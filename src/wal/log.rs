@@ -120,7 +120,7 @@ impl Log {
             short_of_space: start.short_of_space,
             fatal: None,
             closing: false,
-            idle_entries: Vec::new(),
+            idle: Vec::new(),
         };
         Self {
             config,
@@ -274,9 +274,9 @@ impl Log {
         let usual = (self.config.extent_pages as usize / 4).min(BATCH_PAGES);
         let pages = usual.max(pages_for_stream(unit.log_len()));
         let buf = self.pool.take(pages)?;
-        let entries = state.idle_entries.pop().unwrap_or_default();
         let number = state.tail.batch.next();
-        state.open = Some(Batch::new(number, &state.tail, buf, entries));
+        let spare = [state.vector(), state.vector()];
+        state.open = Some(Batch::new(number, &state.tail, buf, spare));
         Ok(())
     }
 

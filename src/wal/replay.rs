@@ -10,7 +10,6 @@
 //! 4. Large values of the batches that nothing proves durable are verified (W5): one that is not
 //!    whole ends the log before its batch.
 
-use super::batch::{list, place};
 use super::listing::Listing;
 use super::tail::Tail;
 use super::window::Window;
@@ -18,13 +17,13 @@ use crate::device::{BufferPool, Volume};
 use crate::error::{Error, Result};
 use crate::format::footer::FooterHead;
 use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
+use crate::format::listed::{List, Listed, list, list_batch};
 use crate::format::log_page::{
-    self, LogHeader, PAYLOAD_BYTES, PageKind, pages_for_stream, payload,
+    self, LogHeader, PAYLOAD_BYTES, PageKind, pages_for_stream, payload, place,
 };
 use crate::format::moves::Moves;
 use crate::format::record::{Entries, Entry, Record, decode_record, encode_batch_entry};
 use crate::format::superblock::Anchor;
-use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
 /// What replay hands its findings to.
@@ -74,7 +73,7 @@ struct Unproven {
     entries: Vec<u8>,
     /// Where the log ended before it.
     before: Tail,
-    tail_entries: usize,
+    tail_listed: usize,
     sealed_extents: usize,
     log_extents: usize,
     batch: BatchNo,
@@ -117,7 +116,7 @@ impl<'a, S: Sink> Replay<'a, S> {
             batch: anchor.batch,
             next: (anchor.page.0 % u64::from(extent_pages)) as u32 + 1,
             extent_pages,
-            entries: Listing::default(),
+            listed: Listing::default(),
             naming: Some(anchor.batch),
             closed: false,
             evidenced: false,
@@ -215,27 +214,28 @@ impl<'a, S: Sink> Replay<'a, S> {
         let start = self.out.tail.next_page();
         let mut entries = Vec::with_capacity(stream.len() / 8);
         encode_batch_entry(first.batch, &mut entries);
-        let mut listed_len = entries.len();
+        let mut listed = Vec::with_capacity(stream.len() / 8);
+        list_batch(first.batch, start, &mut listed);
         let mut at = 0;
         while at < stream.len() {
             let found = decode_record(&stream, at)
                 .ok_or(corrupt(start, "a record in a valid page makes no sense"))?;
             let (page, offset) = place(start, found.key_at);
             found.record.encode_entry(page, offset, &mut entries);
-            listed_len += found.record.entry_len();
+            list(&found.record, &mut listed);
             at = found.next;
         }
         self.unproven.push_back(Unproven {
             before: self.out.tail.clone_place(),
-            tail_entries: self.out.tail.entries.len(),
+            tail_listed: self.out.tail.listed.len(),
             sealed_extents: self.out.footers.len(),
             log_extents: self.out.extents.len(),
             batch: first.batch,
             pages: u64::from(first.count),
-            entries: entries.clone(),
+            entries,
         });
         let tail = &mut self.out.tail;
-        tail.entries.extend(&list(&entries, listed_len));
+        tail.listed.extend(&listed);
         tail.chain = chain;
         tail.batch = first.batch;
         tail.next += first.count;
@@ -315,7 +315,7 @@ impl<'a, S: Sink> Replay<'a, S> {
         }
         let Some((header, stream)) = self.read_footer() else { return Ok(false) };
         let first = self.out.tail.first_page();
-        let (head, entries) = FooterHead::decode(&stream)
+        let (head, list) = FooterHead::decode(&stream)
             .ok_or(corrupt(first, "the footer of this extent makes no sense"))?;
         let proves = head.batch >= self.out.tail.batch && header.durable >= head.batch;
         let successor = self.first_page_of(header.successor);
@@ -327,15 +327,17 @@ impl<'a, S: Sink> Replay<'a, S> {
         }
         self.prove(&header)?;
         let covered = self.out.tail.batch;
-        let fresh = entries_after(entries, covered)
+        let fresh = List::new(list)
+            .after(covered)
             .ok_or(corrupt(first, "the footer of this extent makes no sense"))?;
         // An open from an anchor within the extent does not know what was there before it, nor
         // does the footer that comes of it.
-        if first_batch(fresh).is_none_or(|next| next != covered.next()) && head.batch != covered {
+        let next = fresh.clone().next().flatten();
+        if next != Some(Listed::Batch(covered.next())) && head.batch != covered {
             return Ok(false);
         }
         // Where moves cannot be read, the page that they are in says why.
-        let Some(fresh) = self.with_moves(fresh) else { return Ok(false) };
+        let Some(fresh) = self.entries_of(fresh) else { return Ok(false) };
         self.sink.accept(&fresh)?;
         let tail = &mut self.out.tail;
         tail.chain = head.chain;
@@ -347,29 +349,23 @@ impl<'a, S: Sink> Replay<'a, S> {
         Ok(true)
     }
 
-    /// The `entries` of a footer with the moves of relocations, which are in the log.
-    fn with_moves<'e>(&mut self, entries: &'e [u8]) -> Option<Cow<'e, [u8]>> {
-        let is_listed = |entry| matches!(entry, Some(Entry::Listed { .. }));
-        if !Entries::new(entries).any(is_listed) {
-            return Some(Cow::Borrowed(entries));
-        }
-        let mut out = Vec::with_capacity(entries.len() * 2);
-        let mut walk = Entries::new(entries);
-        loop {
-            let before = walk.rest();
-            match walk.next() {
-                None => return Some(Cow::Owned(out)),
-                Some(Some(Entry::Listed { len, page, offset })) => {
+    /// The entries of what a footer lists; the moves of relocations are in the log.
+    fn entries_of(&mut self, list: List<'_>) -> Option<Vec<u8>> {
+        let mut out = Vec::with_capacity(list.rest_len() * 2);
+        for listed in list {
+            match listed? {
+                Listed::Batch(batch) => encode_batch_entry(batch, &mut out),
+                Listed::Record { record, page, offset } => {
+                    record.encode_entry(page, offset, &mut out);
+                }
+                Listed::Moves { len, page, offset } => {
                     let moves = self.read_stream(page, usize::from(offset), len as usize)?;
                     Moves::are_sound(&moves).then_some(())?;
                     Record::Relocate { moves: &moves }.encode_entry(page, offset, &mut out);
                 }
-                Some(entry) => {
-                    entry?;
-                    out.extend_from_slice(&before[..before.len() - walk.rest().len()]);
-                }
             }
         }
+        Some(out)
     }
 
     /// `len` bytes of a batch's stream, from `offset` in the payload of the page at `first` on.
@@ -534,9 +530,9 @@ impl<'a, S: Sink> Replay<'a, S> {
         let pages = unproven.pages + self.unproven.iter().map(|later| later.pages).sum::<u64>();
         let mut later = self.out.footers.split_off(unproven.sealed_extents);
         let holder = later.pop_front().unwrap_or_else(|| self.out.tail.clone());
-        let mut entries = holder.entries;
-        entries.truncate(unproven.tail_entries);
-        self.out.tail = Tail { entries, ..unproven.before };
+        let mut listed = holder.listed;
+        listed.truncate(unproven.tail_listed);
+        self.out.tail = Tail { listed, ..unproven.before };
         self.out.extents.truncate(unproven.log_extents);
         let page = self.out.tail.next_page();
         self.out.dropped = Some(Dropped { page, batch: unproven.batch, pages });
@@ -545,27 +541,6 @@ impl<'a, S: Sink> Replay<'a, S> {
 }
 
 const LATER_PROOF: &str = "a later page proves that the log goes on here";
-
-/// The entries of batches after `covered`.
-fn entries_after(entries: &[u8], covered: BatchNo) -> Option<&[u8]> {
-    let mut walk = Entries::new(entries);
-    loop {
-        let rest = walk.rest();
-        match walk.next() {
-            None => return Some(rest),
-            Some(Some(Entry::Batch(batch))) if batch > covered => return Some(rest),
-            Some(entry) => drop(entry?),
-        }
-    }
-}
-
-/// The first batch that entries are of.
-fn first_batch(entries: &[u8]) -> Option<BatchNo> {
-    match Entries::new(entries).next() {
-        Some(Some(Entry::Batch(batch))) => Some(batch),
-        _ => None,
-    }
-}
 
 fn corrupt(page: PageNo, what: &'static str) -> Error {
     Error::Corrupt { page: page.0, key: None, what }

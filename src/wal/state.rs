@@ -46,6 +46,9 @@ pub(super) struct Sealed {
     pub(super) len: usize,
 }
 
+/// Vectors that are kept for later batches.
+const MOST_IDLE: usize = 16;
+
 /// Entries to apply, outside the lock.
 pub(super) struct Unapplied {
     pub(super) number: BatchNo,
@@ -103,8 +106,8 @@ pub(super) struct State {
     pub(super) short_of_space: bool,
     pub(super) fatal: Option<Arc<Error>>,
     pub(super) closing: bool,
-    /// Vectors that held entries, for reuse.
-    pub(super) idle_entries: Vec<Vec<u8>>,
+    /// Vectors that batches had, for others.
+    pub(super) idle: Vec<Vec<u8>>,
 }
 
 impl State {
@@ -149,7 +152,9 @@ impl State {
         self.tail.chain = chain;
         self.tail.batch = batch.number;
         self.tail.next += pages as u32;
-        self.tail.entries.extend(&batch.listed());
+        self.tail.listed.extend(&batch.listed);
+        let listed = std::mem::take(&mut batch.listed);
+        self.idle(listed);
         self.tail.naming.get_or_insert(batch.number);
         self.tail.evidenced = false;
         self.busy += 1;
@@ -294,12 +299,21 @@ impl State {
     }
 
     fn recycle(&mut self, entries: Arc<Vec<u8>>) {
-        if let Ok(mut entries) = Arc::try_unwrap(entries)
-            && self.idle_entries.len() < 8
-        {
-            entries.clear();
-            self.idle_entries.push(entries);
+        if let Ok(entries) = Arc::try_unwrap(entries) {
+            self.idle(entries);
         }
+    }
+
+    fn idle(&mut self, mut vector: Vec<u8>) {
+        if self.idle.len() < MOST_IDLE {
+            vector.clear();
+            self.idle.push(vector);
+        }
+    }
+
+    /// An empty vector.
+    pub(super) fn vector(&mut self) -> Vec<u8> {
+        self.idle.pop().unwrap_or_default()
     }
 
     /// Answers of a batch that is sealed and applied.

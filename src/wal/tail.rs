@@ -20,8 +20,8 @@ pub(crate) struct Tail {
     /// Next page, counted within the extent.
     pub(crate) next: u32,
     pub(crate) extent_pages: u32,
-    /// Entries of the batches in this extent, for its footer.
-    pub(crate) entries: Listing,
+    /// What its footer will list of the batches in this extent.
+    pub(crate) listed: Listing,
     /// The batch whose durability proves a page that names the successor; `None` while no page
     /// of the extent has been sealed.
     pub(crate) naming: Option<BatchNo>,
@@ -45,13 +45,13 @@ impl Tail {
 
     /// Whether a fresh extent of `extent_pages`, an epoch header in it, takes `demand`.
     pub(super) fn fits_fresh(extent_pages: u32, demand: Demand) -> bool {
-        1 + demand.pages + 1 + footer_pages(demand.entries) <= extent_pages as usize
+        1 + demand.pages + 1 + footer_pages(demand.listed) <= extent_pages as usize
     }
 
     /// Whether the extent takes a batch of `demand`, a page of evidence after it, and the footer
     /// of all of it.
     pub(super) fn fits(&self, demand: Demand) -> bool {
-        let footer = footer_pages(self.entries.len() + demand.entries);
+        let footer = footer_pages(self.listed.len() + demand.listed);
         !self.closed && self.next as usize + demand.pages + 1 + footer <= self.extent_pages as usize
     }
 
@@ -75,7 +75,7 @@ impl Tail {
 
     /// The tail without what its extent holds.
     pub(super) fn clone_place(&self) -> Self {
-        Self { entries: Listing::default(), ..*self }
+        Self { listed: Listing::default(), ..*self }
     }
 
     /// The tail at the start of the successor, which `after` will follow.
@@ -85,7 +85,7 @@ impl Tail {
             incarnation,
             successor: after,
             next: 0,
-            entries: Listing::default(),
+            listed: Listing::default(),
             naming: None,
             closed: false,
             evidenced: false,

@@ -1,6 +1,7 @@
 //! What one call adds to the log: all of it in one batch, or nothing.
 
 use crate::format::extent_state::Role;
+use crate::format::listed::listed_len;
 use crate::format::record::Record;
 
 /// A record, and the value, or list of moves, that travels with it in the log (empty where none
@@ -12,7 +13,7 @@ pub(crate) type Item<'a> = (Record<'a>, &'a [u8]);
 pub(crate) struct Unit<'a> {
     items: &'a [Item<'a>],
     log_len: usize,
-    entries_len: usize,
+    listed_len: usize,
     needs_space: bool,
 }
 
@@ -21,7 +22,7 @@ impl<'a> Unit<'a> {
         Self {
             items,
             log_len: items.iter().map(|(record, _)| record.log_len()).sum(),
-            entries_len: items.iter().map(|(record, _)| record.entry_len()).sum(),
+            listed_len: items.iter().map(|(record, _)| listed_len(record)).sum(),
             needs_space: items.iter().any(|(record, _)| needs_space(record)),
         }
     }
@@ -44,9 +45,9 @@ impl<'a> Unit<'a> {
         self.log_len as u64 + large.sum::<u64>()
     }
 
-    /// Bytes of its entries in a footer.
-    pub(super) fn entries_len(&self) -> usize {
-        self.entries_len
+    /// Bytes that a footer takes to list it.
+    pub(super) fn listed_len(&self) -> usize {
+        self.listed_len
     }
 
     /// Whether it is refused when the volume is full; deletes are not.

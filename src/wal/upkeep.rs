@@ -131,7 +131,7 @@ impl Log {
         let Some(sealed) = state.footers.front().filter(|tail| tail.batch <= durable) else {
             return Ok(false);
         };
-        let mut pages = self.buffer(footer_pages(sealed.entries.len()))?;
+        let mut pages = self.buffer(footer_pages(sealed.listed.len()))?;
         let Some(sealed) = state.footers.pop_front() else { return Ok(false) };
         state.footer_in_hand = Some(sealed.extent);
         drop(state);
@@ -157,17 +157,17 @@ impl Log {
             chain: sealed.chain,
             epoch: sealed.epoch,
             batch: sealed.batch,
-            entries_len: sealed.entries.len() as u32,
+            listed_len: sealed.listed.len() as u32,
         };
         write_stream(pages, 0, &head.encode());
-        write_stream(pages, HEAD_BYTES, &sealed.entries);
+        write_stream(pages, HEAD_BYTES, &sealed.listed);
         let identity = SealIdentity {
             store: self.config.store,
             generation: Generation(self.generation.load(Ordering::SeqCst)),
             durable,
             tail: sealed,
         };
-        let stream_len = HEAD_BYTES + sealed.entries.len();
+        let stream_len = HEAD_BYTES + sealed.listed.len();
         for (i, page) in pages.chunks_exact_mut(PAGE_BYTES).enumerate() {
             let used = (stream_len - i * PAYLOAD_BYTES).min(PAYLOAD_BYTES);
             let header = LogHeader {
