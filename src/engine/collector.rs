@@ -216,6 +216,10 @@ impl Collector {
         }
         self.noted.set(Collection::Collecting);
         match self.collect(work, &victims, pacer) {
+            // What was moved before is not free yet, as its moves are pending.
+            Err(Error::Full { .. }) if pacer.hurries() && work.relocation.is_under_way() => {
+                Ok(true)
+            }
             // There is nowhere to move it, or no log to say so.
             Err(Error::Full { .. }) => self.checkpoint(&usage, pacer),
             collected => collected.map(|()| true),
