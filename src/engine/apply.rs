@@ -41,6 +41,8 @@ pub(super) fn decide(
 #[derive(Debug, Default)]
 pub(super) struct Applied {
     pub(super) records: u64,
+    /// Bytes of keys, and of where their values are, that may be new to the index.
+    pub(super) grown: usize,
     pub(super) answers: Vec<bool>,
 }
 
@@ -53,6 +55,7 @@ pub(super) fn apply(index: &Index, space: &Space, entries: &[u8]) -> Option<Appl
             if let Entry::Record { record, page, offset } = entry? {
                 let applied = apply_record(edit, space, &mut live, &record, page, offset);
                 done.records += 1;
+                done.grown += growth_of(&record);
                 if record.is_conditional() {
                     done.answers.push(applied);
                 }
@@ -62,6 +65,14 @@ pub(super) fn apply(index: &Index, space: &Space, entries: &[u8]) -> Option<Appl
         space.count_live(&live);
         Some(done)
     })
+}
+
+/// By how much a record may make the index longer.
+fn growth_of(record: &Record<'_>) -> usize {
+    match record {
+        Record::Put { key, .. } | Record::PutLarge { key, .. } => HEAD_BYTES + key.len(),
+        _ => 0,
+    }
 }
 
 /// Whether the record took effect.

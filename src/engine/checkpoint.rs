@@ -15,7 +15,9 @@ use crate::device::Purpose;
 use crate::error::{Error, Result};
 use crate::extent::bytes_of;
 use crate::format::extent_state::ExtentState;
-use crate::format::ids::{BatchNo, ExtentNo, Incarnation, PAGE_BYTES, PageNo, pages_for};
+use crate::format::ids::{
+    BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, pages_for,
+};
 use crate::format::image::{
     EXTENTS_PER_ROOT, HEADER_BYTES, Position, RootPage, RunLine, SliceHeader, SliceKind,
     slice_pages,
@@ -151,6 +153,11 @@ impl Checkpointer {
         }
     }
 
+    /// Which superblock was written last.
+    pub(super) fn generation(&self) -> Generation {
+        self.superblock.lock().generation
+    }
+
     /// Runs `look` while no superblock is being written.
     pub(super) fn superblock(&self) -> MutexGuard<'_, Superblock> {
         self.superblock.lock()
@@ -160,11 +167,36 @@ impl Checkpointer {
     pub(crate) fn run(&self) -> Result<()> {
         // Whoever learns of a failure while a checkpoint is under way must not wait for it.
         self.log.check_usable()?;
-        let mut work = self.work.lock();
+        self.run_all(&mut self.work.lock())
+    }
+
+    fn run_all(&self, work: &mut Work) -> Result<()> {
         // One that is under way may be older than what the caller has seen; it costs its space.
-        self.abandon(&mut work);
-        while self.step_on(&mut work)? == Progress::UnderWay {}
+        self.abandon(work);
+        while self.step_on(work)? == Progress::UnderWay {}
         Ok(())
+    }
+
+    /// Writes a checkpoint before an epoch has begun, for want of log. Its incarnation is of the epoch
+    /// that is to begin; should that not come to pass, a later one of the same number must not issue
+    /// it again, so it has the number of a superblock that is durable before.
+    pub(super) fn run_frozen(&self) -> Result<()> {
+        let mut work = self.work.lock();
+        let bumped = self.write_superblock(|_| {});
+        bumped.map_err(|error| self.log.failure(error))?;
+        let Generation(number) = self.generation();
+        self.core.space.issue_serials_after(number);
+        self.run_all(&mut work)
+    }
+
+    /// Gives up the previous checkpoint, if there is one, for its space and for its log.
+    pub(super) fn give_up_previous(&self) -> Result<()> {
+        let mut work = self.work.lock();
+        if self.superblock.lock().previous.is_some() {
+            self.release_previous(&mut work)
+        } else {
+            Ok(())
+        }
     }
 
     /// Has the background write one soon.
@@ -175,6 +207,7 @@ impl Checkpointer {
 
     /// Writes the next piece; begins a checkpoint where none is under way.
     pub(crate) fn step(&self) -> Result<Progress> {
+        self.log.check_usable()?;
         self.step_on(&mut self.work.lock())
     }
 
@@ -250,12 +283,11 @@ impl Checkpointer {
     }
 
     fn discard(&self, image: &Image) {
-        self.core.space.free_image(&image.extents);
-        self.core.space.end_image();
+        self.core.space.give_up_image(&image.extents);
     }
 
     fn step_on(&self, work: &mut Work) -> Result<Progress> {
-        self.log.check_usable()?;
+        self.log.check_alive()?;
         let mut image = match work.image.take() {
             Some(image) => image,
             None => self.begin(),
@@ -291,7 +323,7 @@ impl Checkpointer {
             let written = self.write_superblock(|superblock| superblock.previous = None);
             written.map_err(|error| self.log.failure(error))?;
         }
-        self.core.space.free_image(&std::mem::take(&mut work.previous));
+        self.core.space.give_up_previous_image(&std::mem::take(&mut work.previous));
         self.keep_log();
         Ok(())
     }
@@ -304,7 +336,7 @@ impl Checkpointer {
         let newest = life(checkpoint).unwrap_or_default();
         let older = previous.and_then(life).map_or(newest, |older| older.min(newest));
         space.keep_log_from(older, newest);
-        self.core.keep_for_image();
+        self.core.measure_image();
         self.core.take_stock();
         self.core.garbage_bell.ring();
     }
@@ -435,11 +467,13 @@ impl Checkpointer {
             superblock.previous = Some(superblock.checkpoint);
             superblock.checkpoint = checkpoint;
         })?;
+        self.log.prove_by_checkpoint(image.anchor.batch);
         // C4: no superblock of the newest generation names them any more.
-        self.core.space.free_image(&work.previous);
-        self.core.space.end_image();
-        self.keep_log();
+        let freed = std::mem::take(&mut work.previous);
         work.previous = std::mem::replace(&mut work.newest, std::mem::take(&mut image.extents));
+        let (newest, previous) = (work.newest.len(), work.previous.len());
+        self.core.space.put_image_in_force(newest, previous, &freed);
+        self.keep_log();
         work.bytes = image.stream_pages * PAGE_BYTES as u64;
         work.since = image.begun;
         work.overdue = false;

@@ -14,21 +14,23 @@
 use super::checkpoint::Checkpointer;
 use super::core::Core;
 use super::pacer::Pacer;
-use super::quarantine::Quarantine;
 use super::relocation::Relocation;
+use super::renewal::Renewal;
 use super::scan::for_each_record;
-use super::victims::{Choice, choose};
+use super::victims::{Choice, choose, least_gain};
 use crate::error::{Error, Result};
-use crate::extent::{Candidate, Collected, Usage};
-use crate::format::ids::Incarnation;
+use crate::extent::{Candidate, Collected, Usage, bytes_of};
+use crate::format::ids::{ExtentNo, Incarnation};
 use crate::metrics::{Collection, Noted};
-use crate::sync::{self, Arc, Condvar, Duration, Mutex, MutexGuard};
+use crate::sync::{Arc, Condvar, Duration, Mutex, MutexGuard};
 use crate::wal::Log;
 
 /// How often what is in quarantine is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How often that is where somebody waits for it: readers leave within the time of a read.
-const LOOKS: usize = 1000;
+/// The part of the log's extent that must be garbage for it to be left early, and the pages: more
+/// than what is logged to have it back.
+const LEFT_PART: u64 = 4;
+const LEFT_PAGES: u64 = 4;
 
 /// Records that are looked at between two rests: as many as take no longer than a read.
 const RECORDS_AT_A_TIME: usize = 64;
@@ -41,7 +43,8 @@ pub(crate) struct Collector {
     core: Arc<Core>,
     log: Arc<Log>,
     checkpointer: Arc<Checkpointer>,
-    work: Mutex<Work>,
+    renewal: Arc<Renewal>,
+    work: Mutex<Relocation>,
     /// What it did last, or why it did nothing.
     noted: Noted,
     /// Whether somebody works. Those who wait for space look again when that changes.
@@ -49,17 +52,11 @@ pub(crate) struct Collector {
     changed: Condvar,
 }
 
-#[derive(Debug)]
-struct Work {
-    relocation: Relocation,
-    quarantine: Quarantine,
-}
-
 /// The right to work, until it is dropped.
 struct Turn<'a>(&'a Collector);
 
 impl Turn<'_> {
-    fn work(&self) -> MutexGuard<'_, Work> {
+    fn work(&self) -> MutexGuard<'_, Relocation> {
         self.0.work.lock()
     }
 }
@@ -72,14 +69,18 @@ impl Drop for Turn<'_> {
 }
 
 impl Collector {
-    pub(super) fn new(core: &Arc<Core>, log: &Arc<Log>, checkpointer: &Arc<Checkpointer>) -> Self {
-        let relocation = Relocation::new(core, log);
-        let quarantine = Quarantine::new(core, log);
+    pub(super) fn new(
+        core: &Arc<Core>,
+        log: &Arc<Log>,
+        checkpointer: &Arc<Checkpointer>,
+        renewal: &Arc<Renewal>,
+    ) -> Self {
         Self {
             core: Arc::clone(core),
             log: Arc::clone(log),
             checkpointer: Arc::clone(checkpointer),
-            work: Mutex::new(Work { relocation, quarantine }),
+            renewal: Arc::clone(renewal),
+            work: Mutex::new(Relocation::new(core, log, renewal)),
             noted: Noted::default(),
             busy: Mutex::new(false),
             changed: Condvar::new(),
@@ -113,14 +114,14 @@ impl Collector {
     /// there was for it, or room of another kind is wanted, whatever can be collected is in the end.
     pub(crate) fn make_room(&self, since: Incarnation, refusals: u32) -> Result<bool> {
         let _hurry = self.core.governor.hurry();
-        let mut came_nearer = refusals < RACES;
+        let mut gained = false;
         loop {
-            let may_try = || came_nearer && self.core.space.spare_extents() > 0;
+            let may_try = || (gained || refusals < RACES) && self.core.space.spare_extents() > 0;
             let Some(turn) = self.take_turn(may_try) else { return Ok(true) };
             if !self.round(&mut turn.work(), since, &Pacer::new(&self.core, true))? {
-                return Ok(false);
+                return Ok(gained);
             }
-            came_nearer = true;
+            gained = true;
         }
     }
 
@@ -140,6 +141,10 @@ impl Collector {
     /// Collects as it becomes due, until the store closes.
     pub(super) fn run_background(&self) {
         while self.core.garbage_bell.wait() {
+            if self.log.frozen_at().is_some() {
+                // It goes on being full if this cannot be.
+                let _ = self.renewal.have_log(self.log.life());
+            }
             // A failure has poisoned the log, or wants space that is not there: the next extent
             // tries again.
             while let Ok(true) = self.step_at(&Pacer::new(&self.core, false)) {}
@@ -159,25 +164,26 @@ impl Collector {
 
     /// Whether something waits for the log.
     fn is_under_way(&self) -> bool {
-        let work = self.work.lock();
-        work.relocation.is_under_way() || work.quarantine.wanted().is_some()
+        self.work.lock().is_under_way() || self.renewal.quarantine.lock().wanted().is_some()
     }
 
     /// Has the log take all moves, and prove what is in quarantine.
     fn complete(&self) -> Result<()> {
         let Some(turn) = self.take_turn(|| false) else { return Ok(()) };
         let mut work = turn.work();
-        work.relocation.finish(&Pacer::new(&self.core, false))?;
-        work.quarantine.turn_over();
-        let wanted = work.quarantine.wanted();
-        wanted.map_or(Ok(()), |(_, last)| self.log.prove(last))
+        work.finish(&Pacer::new(&self.core, false))?;
+        let mut quarantine = self.renewal.quarantine.lock();
+        quarantine.turn_over();
+        let wanted = quarantine.wanted();
+        drop(quarantine);
+        wanted.map_or(Ok(()), |(_, last)| self.renewal.with_log(|| self.log.prove(last)))
     }
 
     fn step_at(&self, pacer: &Pacer<'_>) -> Result<bool> {
         let Some(turn) = self.take_turn(|| false) else { return Ok(false) };
         let mut work = turn.work();
-        work.relocation.let_go();
-        if work.quarantine.turn_over() {
+        work.let_go();
+        if self.renewal.quarantine.lock().turn_over() {
             return Ok(true);
         }
         self.core.take_stock();
@@ -190,13 +196,14 @@ impl Collector {
 
     /// One thing that gives space back, or brings that nearer, with extents of lives up to `since`.
     /// False if there is nothing.
-    fn round(&self, work: &mut Work, since: Incarnation, pacer: &Pacer<'_>) -> Result<bool> {
+    fn round(&self, work: &mut Relocation, since: Incarnation, pacer: &Pacer<'_>) -> Result<bool> {
         // An extent whose footer is due cannot be used again.
         while self.log.footer_step()? {}
-        if pacer.hurries() && work.relocation.is_under_way() {
-            work.relocation.finish(pacer).map_err(|error| self.log.failure(error))?;
+        if pacer.hurries() && work.is_under_way() {
+            work.finish(pacer).map_err(|error| self.log.failure(error))?;
         }
-        if work.quarantine.turn_over() || (self.is_pressed(pacer) && self.see_off(work)?) {
+        let freed = self.renewal.quarantine.lock().turn_over();
+        if freed || (self.is_pressed(pacer) && self.see_off()?) {
             return Ok(true);
         }
         let usage = self.core.take_stock();
@@ -212,18 +219,62 @@ impl Collector {
                 0 => Collection::NothingToGain,
                 _ => Collection::HeldByPins,
             });
-            return self.checkpoint(&usage, pacer);
+            return Ok(self.checkpoint(&usage, pacer)? || self.last_resort(work, since, pacer)?);
         }
         self.noted.set(Collection::Collecting);
-        match self.collect(work, &victims, pacer) {
+        match self.collect(work, victims, pacer) {
             // What was moved before is not free yet, as its moves are pending.
-            Err(Error::Full { .. }) if pacer.hurries() && work.relocation.is_under_way() => {
-                Ok(true)
+            Err(Error::Full { .. }) if pacer.hurries() && work.is_under_way() => Ok(true),
+            // There is nowhere to move it.
+            Err(Error::Full { .. }) => {
+                Ok(self.checkpoint(&usage, pacer)? || self.has_kept_log(pacer)?)
             }
-            // There is nowhere to move it, or no log to say so.
-            Err(Error::Full { .. }) => self.checkpoint(&usage, pacer),
             collected => collected.map(|()| true),
         }
+    }
+
+    /// Where somebody waits and there is nothing to collect: gets at what is in extents that are
+    /// still being written to. Whether that brought anything nearer.
+    fn last_resort(
+        &self,
+        work: &mut Relocation,
+        since: Incarnation,
+        pacer: &Pacer<'_>,
+    ) -> Result<bool> {
+        if self.has_kept_log(pacer)? {
+            return Ok(true);
+        }
+        if !pacer.hurries() {
+            return Ok(false);
+        }
+        let whole = self.core.extent_bytes();
+        let least = (whole / LEFT_PART).max(bytes_of(LEFT_PAGES));
+        let has_garbage = |open: Option<(ExtentNo, u64)>, least: u64| {
+            open.is_some_and(|(extent, written)| {
+                let garbage = self.core.space.garbage_in(extent, written, since);
+                garbage.is_some_and(|garbage| garbage >= least)
+            })
+        };
+        // All that is written of it will do, as it need not be moved.
+        let of_copies = work.open_extent();
+        let written = of_copies.map_or(least, |(_, written)| written.clamp(1, least));
+        if has_garbage(of_copies, written) {
+            work.seal();
+            return Ok(true);
+        }
+        if !has_garbage(self.log.open_extent(), least) {
+            return Ok(false);
+        }
+        match self.log.leave_extent() {
+            Ok(true) => self.has_kept_log(pacer),
+            Ok(false) | Err(Error::Full { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has what only checkpoints keep, where somebody waits for space.
+    fn has_kept_log(&self, pacer: &Pacer<'_>) -> Result<bool> {
+        Ok(pacer.hurries() && self.renewal.have_kept_log(least_gain(&self.core))?)
     }
 
     /// Whether space is wanted sooner than it comes by itself.
@@ -232,39 +283,43 @@ impl Collector {
     }
 
     /// Proves what is in quarantine, and waits for its readers. Whether anything was freed.
-    fn see_off(&self, work: &mut Work) -> Result<bool> {
-        let Some((_, last)) = work.quarantine.wanted() else { return Ok(false) };
-        self.log.prove(last)?;
-        for _ in 0..LOOKS {
-            if work.quarantine.turn_over() {
-                return Ok(true);
-            }
-            sync::yield_now();
+    fn see_off(&self) -> Result<bool> {
+        let wanted = self.renewal.quarantine.lock().wanted();
+        let Some((_, last)) = wanted else { return Ok(false) };
+        match self.renewal.with_log(|| self.log.prove(last)) {
+            Ok(()) => self.renewal.free(),
+            Err(Error::Full { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
-        Ok(false)
     }
 
     /// Moves what is live in `victims`.
-    fn collect(&self, work: &mut Work, victims: &[Candidate], pacer: &Pacer<'_>) -> Result<()> {
-        let begin = |victim: &Candidate| {
-            self.core.space.set_collected(victim.extent, Collected::UnderWay);
-        };
-        victims.iter().for_each(begin);
-        let copied = self.copy_live(work, victims, pacer);
-        let Work { relocation, quarantine } = work;
+    fn collect(
+        &self,
+        relocation: &mut Relocation,
+        mut victims: Vec<Candidate>,
+        pacer: &Pacer<'_>,
+    ) -> Result<()> {
+        // Some may have been emptied, and used again, meanwhile.
+        victims.retain(|victim| self.core.space.begin_collecting(victim.extent, victim.state));
+        let copied = self.copy_live(relocation, &victims, pacer);
         if copied.is_err() {
             relocation.abandon();
         }
-        relocation.leave(victims, if copied.is_ok() { Collected::Done } else { Collected::No });
+        relocation.leave(&victims, if copied.is_ok() { Collected::Done } else { Collected::No });
         copied.map_err(|error| self.log.failure(error))?;
         let garbage = |victim: &Candidate| self.core.extent_bytes() - victim.live;
         self.core.governor.learn(victims.iter().map(garbage).sum(), pacer.busy());
-        quarantine.turn_over();
+        self.renewal.quarantine.lock().turn_over();
         Ok(())
     }
 
-    fn copy_live(&self, work: &mut Work, victims: &[Candidate], pacer: &Pacer<'_>) -> Result<()> {
-        let Work { relocation, quarantine } = work;
+    fn copy_live(
+        &self,
+        relocation: &mut Relocation,
+        victims: &[Candidate],
+        pacer: &Pacer<'_>,
+    ) -> Result<()> {
         for &Candidate { extent, state, .. } in victims {
             let mut seen = 0;
             for_each_record(&self.core, extent, state, pacer, |key, at, value| {
@@ -275,7 +330,7 @@ impl Collector {
                 let is_live = self.core.index.get(key) == Some(at);
                 if is_live && relocation.add(key, at, value, pacer)? {
                     // What was collected before may be free by now.
-                    quarantine.turn_over();
+                    self.renewal.quarantine.lock().turn_over();
                 }
                 Ok(())
             })?;

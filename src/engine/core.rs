@@ -5,7 +5,7 @@ use super::bell::Bell;
 use super::governor::Governor;
 use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
-use crate::extent::{Readers, Space, Usage, bytes_of};
+use crate::extent::{Claim, Readers, Space, Usage, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation, StoreId};
 use crate::index::Index;
 use crate::options::FatalCallback;
@@ -112,11 +112,9 @@ impl Core {
         usage
     }
 
-    /// Leaves the next image its share of the free extents.
-    pub(super) fn keep_for_image(&self) {
-        // A tenth more for what comes meanwhile, and one for where it ends and the root.
-        let extents = (self.index.memory_bytes() * 11 / 10).div_ceil(self.extent_bytes()) + 1;
-        self.space.keep_for_image(extents as usize);
+    /// Measures what the next image takes, so that others leave it that.
+    pub(super) fn measure_image(&self) {
+        self.space.measure_image(|| self.index.size());
     }
 
     /// Work that replay would have since the checkpoint that this open began with.
@@ -140,11 +138,21 @@ impl Host for Core {
         let applied = apply(&self.index, &self.space, entries)
             .expect("L1: entries that this process made are sound");
         self.records.fetch_add(applied.records, Ordering::Relaxed);
+        self.space.grow_image(applied.grown);
         applied.answers
     }
 
+    fn admits_put(&self, growth: usize) -> bool {
+        self.space.admits_put(growth as u64)
+    }
+
+    fn admit_put(&self, growth: usize) -> Result<()> {
+        self.measure_image();
+        self.space.admit_put(growth as u64)
+    }
+
     fn reserve_extent(&self, for_puts: bool) -> Result<ExtentNo> {
-        self.space.reserve_extent(for_puts)
+        self.space.reserve_extent(if for_puts { Claim::Put } else { Claim::Barren })
     }
 
     fn return_extent(&self, extent: ExtentNo) {
@@ -164,7 +172,7 @@ impl Host for Core {
     }
 
     fn rotated(&self) {
-        self.keep_for_image();
+        self.measure_image();
         self.take_stock();
         self.bell.ring();
         self.garbage_bell.ring();

@@ -11,7 +11,7 @@
 use super::geometry::Geometry;
 use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::Result;
-use crate::extent::Space;
+use crate::extent::{Claim, Space};
 use crate::format::ids::{BatchNo, Epoch, Generation, PageNo, StoreId};
 use crate::format::superblock::{Anchor, Checkpoint, Superblock};
 use crate::sync::Arc;
@@ -87,15 +87,15 @@ fn write_genesis(
     geometry: Geometry,
 ) -> Result<Anchor> {
     let space =
-        Space::new(Arc::clone(volume), pool.clone(), geometry.extent_pages, geometry.max_pages);
+        Space::new(Arc::clone(volume), pool.clone(), geometry.extent_pages, geometry.max_pages, 1);
     let epoch = Epoch(1);
     space.begin_epoch(epoch);
-    let extent = space.reserve_extent(false)?;
+    let extent = space.reserve_extent(Claim::Image)?;
     space.prepare(extent)?;
     let mut tail = Tail {
         extent,
         incarnation: space.open_log_extent(extent),
-        successor: space.reserve_extent(false)?,
+        successor: space.reserve_extent(Claim::Image)?,
         epoch,
         chain: 0,
         batch: BatchNo(0),

@@ -22,6 +22,7 @@ mod quarantine;
 mod read;
 mod recovery;
 mod relocation;
+mod renewal;
 mod scan;
 mod victims;
 mod write;
@@ -29,6 +30,7 @@ mod write;
 use self::checkpoint::Checkpointer;
 use self::collector::Collector;
 use self::core::Core;
+use self::renewal::Renewal;
 use crate::device::{DeviceInfo, ForkGuard};
 use crate::error::{Error, Result};
 use crate::extent::bytes_of;
@@ -60,6 +62,7 @@ pub(crate) struct Engine {
     report: OpenReport,
     checkpointer: Arc<Checkpointer>,
     collector: Arc<Collector>,
+    renewal: Arc<Renewal>,
     /// The superblock that was found.
     opened_with: Superblock,
     fork: ForkGuard,
@@ -159,6 +162,9 @@ impl Engine {
     /// Writes a checkpoint of all that is there now.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         self.check_usable()?;
+        if self.log.frozen_at().is_some() {
+            self.renewal.have_log(self.log.life())?;
+        }
         self.checkpointer.run()
     }
 

@@ -7,11 +7,12 @@ use super::core::Core;
 use super::creation;
 use super::geometry::Geometry;
 use super::recovery::{Found, Recovered, find_superblock, recover};
+use super::renewal::Renewal;
 use crate::device::{
     self, AlignedBuf, BufferPool, Device, DeviceInfo, DirectState, ForkGuard, Volume,
 };
 use crate::error::{Error, Result};
-use crate::extent::Space;
+use crate::extent::{Claim, Space};
 use crate::format::ids::{PAGE_BYTES, PageNo, StoreId, pages_for};
 use crate::format::superblock::Superblock;
 use crate::metrics::{Recorder, Stage};
@@ -93,7 +94,13 @@ impl Engine {
             Arc::clone(volume),
             superblock.store,
             pool.clone(),
-            Space::new(Arc::clone(volume), pool.clone(), superblock.extent_pages, max_pages),
+            Space::new(
+                Arc::clone(volume),
+                pool.clone(),
+                superblock.extent_pages,
+                max_pages,
+                options.slice_bytes,
+            ),
             options.garbage_ratio,
             options.on_fatal.clone(),
         ));
@@ -126,9 +133,12 @@ impl Engine {
             images,
         );
         let checkpointer = Arc::new(checkpointer);
-        let collector = Collector::new(&core, &log, &checkpointer);
-        core.keep_for_image();
+        let renewal = Arc::new(Renewal::new(&core, &log, &checkpointer));
+        let collector = Collector::new(&core, &log, &checkpointer, &renewal);
         core.take_stock();
+        if !core.space.has_room(Claim::Put) {
+            core.garbage_bell.ring();
+        }
         let engine = Arc::new(Self {
             core,
             log,
@@ -138,6 +148,7 @@ impl Engine {
             report,
             checkpointer,
             collector: Arc::new(collector),
+            renewal,
             opened_with: superblock,
             fork: ForkGuard::new(),
             closed: AtomicBool::new(false),

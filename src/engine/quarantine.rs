@@ -43,6 +43,12 @@ impl Quarantine {
         freed
     }
 
+    /// Whether what came first waits for nothing but readers.
+    pub(super) fn waits_for_readers(&self) -> bool {
+        let proved = self.log.proved();
+        self.waiting.front().is_some_and(|waiting| waiting.batch <= proved)
+    }
+
     /// The batch whose proof is waited for, by those that came first and last.
     pub(super) fn wanted(&self) -> Option<(BatchNo, BatchNo)> {
         Some((self.waiting.front()?.batch, self.waiting.back()?.batch))

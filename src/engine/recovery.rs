@@ -9,10 +9,11 @@ use super::image::{Root, Slice};
 use super::load::Loading;
 use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
-use crate::extent::bytes_of;
+use crate::extent::{Claim, bytes_of};
 use crate::format::extent_state::Role;
-use crate::format::ids::{BatchNo, Generation, PAGE_BYTES, PageNo};
+use crate::format::ids::{BatchNo, Epoch, Generation, PAGE_BYTES, PageNo};
 use crate::format::large::{LargeIdentity, LargeShape, open as open_large};
+use crate::format::log_page;
 use crate::format::record::Record;
 use crate::format::superblock::{
     Anchor, Checkpoint, EXTENT_SHIFTS, FORMAT_VERSION, Superblock, SuperblockFault,
@@ -21,8 +22,7 @@ use crate::index::Index;
 use crate::options::ProgressCallback;
 use crate::report::{DroppedTail, OpenProgress, OpenReport};
 use crate::sync;
-use crate::wal::{LogStart, Replay, Replayed, Sink, Tail, begin_epoch};
-use std::collections::VecDeque;
+use crate::wal::{Begun, LogStart, Replay, Replayed, Sink, Tail, begin_epoch};
 
 /// What the superblock pages say.
 pub(super) enum Found {
@@ -385,59 +385,78 @@ fn finish(
     // The next superblock must not name what this one should not have any more.
     let superblock = Superblock { previous, ..superblock };
     images.damaged |= replayed.generation > superblock.generation;
+    core.space.put_image_in_force(images.newest.len(), images.previous.len(), &[]);
+    core.measure_image();
     let begun = sync::now();
     let start = begin(core, &superblock, replayed)?;
     report.timings.begin = begun.elapsed();
     Ok(Recovered { start, images, superblock })
 }
 
-/// Writes the epoch's header: the only write of an open. Without room for it, and none to be
-/// had, the log is not added to, now or later: the store can be read, and is full.
+/// Writes the epoch's header: the only write of an open. Where there is no room for it, the log is
+/// not added to until there is.
 fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<LogStart> {
-    let Replayed { mut tail, mut footers, .. } = replayed;
-    let epoch = tail.epoch.next();
+    let Replayed { tail, mut footers, .. } = replayed;
     let generation = superblock.generation.max(replayed.generation);
+    // Where an image was written before an epoch could begin, none has the number of its.
+    let images = [Some(superblock.checkpoint), superblock.previous].into_iter().flatten();
+    let epoch = images.map(|checkpoint| checkpoint.image.epoch).fold(tail.epoch, Epoch::max).next();
     core.space.begin_epoch(epoch);
+    match begin_epoch_after(core, &tail, generation, epoch) {
+        Ok(Begun { tail, sealed, settled }) => {
+            footers.extend(sealed);
+            Ok(LogStart { tail, footers, generation, settled, frozen: false })
+        }
+        Err(Error::Full { .. }) => {
+            let settled = last_page(core, &tail)?.unwrap_or(superblock.checkpoint.anchor);
+            Ok(LogStart { tail, footers, generation, settled, frozen: true })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Begins `epoch` after `tail`, where it fits or in the extent that follows.
+pub(super) fn begin_epoch_after(
+    core: &Core,
+    tail: &Tail,
+    generation: Generation,
+    epoch: Epoch,
+) -> Result<Begun> {
+    let mut tail = tail.clone();
     if tail.names_none() {
         // Its last pages are for naming a successor, and for nothing else.
-        match core.space.reserve_extent(false) {
-            Ok(extent) => tail.successor = extent,
-            Err(Error::Full { .. }) => return Ok(frozen(superblock, tail, footers, generation)),
-            Err(error) => return Err(error),
-        }
+        tail.successor = core.space.reserve_extent(Claim::Barren)?;
     }
+    let mut sealed = None;
     if !tail.fits_epoch_header() {
-        let after = match core.space.reserve_extent(false) {
-            Ok(extent) => extent,
-            Err(Error::Full { .. }) => tail.successor,
-            Err(error) => return Err(error),
-        };
+        let after = core.space.reserve_extent(Claim::Barren)?;
         let incarnation = core.space.force_log_extent(tail.successor);
-        let sealed = tail.clone();
-        tail = sealed.rotated(incarnation, after);
-        if !sealed.is_by_footer() {
-            footers.push_back(sealed);
-        }
+        let next = tail.rotated(incarnation, after);
+        let left = std::mem::replace(&mut tail, next);
+        sealed = Some(left).filter(|left| !left.is_by_footer());
     }
     begin_epoch(&core.volume, &core.pool, core.store, generation, epoch, &mut tail)?;
-    let short_of_space = !core.space.has_room_for_puts();
     let settled = Anchor {
         page: PageNo(tail.next_page().0 - 1),
         chain: tail.chain,
         batch: tail.batch,
         epoch,
     };
-    Ok(LogStart { tail, footers, generation, settled, frozen: false, short_of_space })
+    Ok(Begun { tail, sealed, settled })
 }
 
-fn frozen(
-    superblock: &Superblock,
-    tail: Tail,
-    footers: VecDeque<Tail>,
-    generation: Generation,
-) -> LogStart {
-    let settled = superblock.checkpoint.anchor;
-    LogStart { tail, footers, generation, settled, frozen: true, short_of_space: true }
+/// The last page of the log, which ends at `tail`; `None` if it cannot be read any more.
+fn last_page(core: &Core, tail: &Tail) -> Result<Option<Anchor>> {
+    let mut page = core.pool.take(1)?;
+    let (chain, batch, epoch) = (tail.chain, tail.batch, tail.epoch);
+    let mut is_it = |at: &PageNo| {
+        core.volume.read(*at, &mut page).is_ok()
+            && log_page::open(&page, core.store, *at).is_some()
+            && log_page::checksum(&page) == chain
+    };
+    let mut pages = (0..tail.next).rev().map(|index| tail.first_page().plus(u64::from(index)));
+    let found = pages.find(|at| is_it(at));
+    Ok(found.map(|page| Anchor { page, chain, batch, epoch }))
 }
 
 const SENSELESS: &str = "the log holds a record that makes no sense";

@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::pacer::Pacer;
+use super::renewal::Renewal;
 use crate::device::Purpose;
 use crate::durability::Durability;
 use crate::error::Result;
@@ -26,6 +27,7 @@ const WRITE_PAGES: usize = 32;
 pub(super) struct Relocation {
     core: Arc<Core>,
     log: Arc<Log>,
+    renewal: Arc<Renewal>,
     open: Option<Open>,
     /// What pending moves refer to, and how many lists of moves are offered when all of these are.
     in_use: VecDeque<(u64, InUse)>,
@@ -58,10 +60,15 @@ struct Open {
 }
 
 impl Relocation {
-    pub(super) fn new(core: &Arc<Core>, log: &Arc<Log>) -> Self {
-        let (core, log) = (Arc::clone(core), Arc::clone(log));
-        let in_use = VecDeque::new();
-        Self { core, log, open: None, in_use, offered: 0, copies: Vec::new(), moves: None }
+    pub(super) fn new(core: &Arc<Core>, log: &Arc<Log>, renewal: &Arc<Renewal>) -> Self {
+        let (core, log, renewal) = (Arc::clone(core), Arc::clone(log), Arc::clone(renewal));
+        let (copies, in_use) = (Vec::new(), VecDeque::new());
+        Self { core, log, renewal, open: None, in_use, offered: 0, copies, moves: None }
+    }
+
+    /// The extent that is appended to, and how many bytes of it are written.
+    pub(super) fn open_extent(&self) -> Option<(ExtentNo, u64)> {
+        self.open.as_ref().map(|open| (open.extent, bytes_of(open.next)))
     }
 
     /// Moves the record of `key` and `value`, which is at `from`; at the latest when
@@ -130,9 +137,9 @@ impl Relocation {
         open.next += pages;
         self.copies.clear();
         pacer.pause();
-        open.announce(&self.log)?;
+        open.announce(&self.log, &self.renewal)?;
         if let Some(moves) = self.moves.take() {
-            self.offered = self.log.offer(moves)?;
+            self.offered = self.log.offer(moves, &|life| self.renewal.have_log(life))?;
         }
         pacer.waited();
         self.let_go();
@@ -142,7 +149,7 @@ impl Relocation {
     /// Waits until all that was added is where it moves to.
     pub(super) fn finish(&mut self, pacer: &Pacer<'_>) -> Result<()> {
         self.flush(pacer)?;
-        self.log.drain()?;
+        self.log.drain(&|life| self.renewal.have_log(life))?;
         pacer.waited();
         self.let_go();
         Ok(())
@@ -160,7 +167,7 @@ impl Relocation {
     }
 
     /// The next record opens another extent.
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         if let Some(open) = self.open.take() {
             self.in_use.push_back((self.offered, InUse::Target(open.extent)));
         }
@@ -198,10 +205,11 @@ impl Open {
     }
 
     /// G4: the log says what the extent is before it says what is in it.
-    fn announce(&mut self, log: &Log) -> Result<()> {
+    fn announce(&mut self, log: &Log, renewal: &Renewal) -> Result<()> {
         if !self.announced {
             let record = Record::Announce { extent: self.extent, state: self.state };
-            log.commit(&Unit::new(&[(record, &[])]), Durability::Synced)?;
+            let items = [(record, &[][..])];
+            renewal.with_log(|| log.commit(&Unit::new(&items), Durability::Synced))?;
             self.announced = true;
         }
         Ok(())

@@ -30,7 +30,7 @@ pub(super) fn choose(core: &Core, since: Incarnation, unfinished: &[ExtentNo]) -
         let garbage = (whole - candidate.live) as f64;
         candidate.heat * candidate.live as f64 / (garbage * garbage)
     };
-    let gain = (whole / LEAST_GAIN).max(bytes_of(LEAST_GAIN_PAGES));
+    let gain = least_gain(core);
     let mut candidates = core.space.candidates(|extent| unfinished.contains(&extent));
     candidates
         .retain(|candidate| candidate.live + gain <= whole && candidate.state.incarnation <= since);
@@ -40,6 +40,11 @@ pub(super) fn choose(core: &Core, since: Incarnation, unfinished: &[ExtentNo]) -
     let price = candidates.iter().map(price).fold(dearest, f64::min);
     candidates.truncate(together(&candidates, whole).max(1));
     Choice { victims: candidates, price }
+}
+
+/// Garbage in an extent that makes it worth collecting.
+pub(super) fn least_gain(core: &Core) -> u64 {
+    (core.extent_bytes() / LEAST_GAIN).max(bytes_of(LEAST_GAIN_PAGES))
 }
 
 /// How many of the first leave no more than half an extent to move.

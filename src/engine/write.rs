@@ -5,6 +5,7 @@ use crate::durability::Durability;
 use crate::error::{Error, Result};
 use crate::extent::Allocation;
 use crate::extent::large::{LargeWriter, Source};
+use crate::format::ids::Incarnation;
 use crate::format::large::LargeShape;
 use crate::format::location::Location;
 use crate::format::log_page::PAYLOAD_BYTES;
@@ -34,6 +35,25 @@ pub(crate) struct Operation<'a> {
 struct Written {
     allocation: Allocation,
     pointer: LargePointer,
+}
+
+/// What was done to have room for one put.
+#[derive(Default)]
+struct Room {
+    /// What came to be later is not moved for it.
+    since: Option<Incarnation>,
+    refusals: u32,
+}
+
+impl Room {
+    /// Has garbage collected for a put that was refused as `full`, which is the answer if there is
+    /// nothing to be had.
+    fn make(&mut self, engine: &Engine, full: Error) -> Result<()> {
+        let since = *self.since.get_or_insert_with(|| engine.core.space.newest_incarnation());
+        self.refusals += 1;
+        let made = engine.collector.make_room(since, self.refusals)?;
+        if made { Ok(()) } else { Err(engine.full(full)) }
+    }
 }
 
 impl Engine {
@@ -118,6 +138,7 @@ impl Engine {
         self.check_usable()?;
         check_key(key)?;
         check_value(new.map_or(0, <[u8]>::len) as u64)?;
+        let mut room = Room::default();
         loop {
             // Until the swap is applied, no other value takes the place that it expects this one at.
             let view = self.view()?;
@@ -127,17 +148,22 @@ impl Engine {
                 return self.settle(durability).map(|()| Err(current));
             }
             let seen = location.map_or(Expected::Absent, Expected::At);
+            let view = Some(view).filter(|_| location.is_some());
             let swapped = match (new, location) {
                 (Some(value), _) => {
                     let source = Source::Slice(value);
-                    self.put(key, value.len() as u64, source, Some(seen), durability)?
+                    self.put(key, value.len() as u64, source, Some(seen), durability)
                 }
-                (None, Some(_)) => self.delete(key, Some(seen), durability)?,
-                (None, None) => self.settle(durability).map(|()| true)?,
+                (None, Some(_)) => self.delete(key, Some(seen), durability),
+                (None, None) => self.settle(durability).map(|()| true),
             };
-            // Where it failed, something was put in between: look at what it is now.
-            if swapped {
-                return Ok(Ok(()));
+            drop(view);
+            match swapped {
+                Ok(true) => return Ok(Ok(())),
+                // Something was put in between: look at what it is now.
+                Ok(false) => {}
+                Err(full @ Error::Full { .. }) if new.is_some() => room.make(self, full)?,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -178,7 +204,7 @@ impl Engine {
                 && !self.travels_in_log(operation.key.len(), value.len() as u32)
             {
                 let source = Source::Slice(value);
-                large.push(self.write_large(operation.key, value.len() as u32, source)?);
+                large.push(self.write_large(operation.key, value.len() as u32, source, None)?);
             }
         }
         Ok(())
@@ -229,7 +255,7 @@ impl Engine {
         expected: Option<Expected>,
         durability: Durability,
     ) -> Result<bool> {
-        let large = [self.write_large(key, value_len, source)?];
+        let large = [self.write_large(key, value_len, source, expected)?];
         let pointer = large[0].pointer;
         let result = self.announce(&large, durability).and_then(|mut items| {
             items.push((Record::PutLarge { key, value_len, pointer, expected }, &[]));
@@ -243,12 +269,20 @@ impl Engine {
     }
 
     /// Writes a large value to pages of its own (W5).
-    fn write_large(&self, key: &[u8], value_len: u32, source: Source<'_>) -> Result<Written> {
-        self.log.check_usable()?;
+    fn write_large(
+        &self,
+        key: &[u8],
+        value_len: u32,
+        source: Source<'_>,
+        expected: Option<Expected>,
+    ) -> Result<Written> {
         let shape = LargeShape { key_len: key.len(), value_len };
-        let allocation = self
-            .with_room(|| self.core.space.allocate(shape.pages()))
-            .map_err(|error| self.log.failure(error))?;
+        let allocate = || {
+            self.log.check_usable()?;
+            self.core.space.allocate(shape.pages())
+        };
+        let allocation =
+            self.with_room(swaps(expected), allocate).map_err(|error| self.log.failure(error))?;
         let writer = LargeWriter {
             volume: &self.core.volume,
             pool: &self.core.pool,
@@ -286,36 +320,38 @@ impl Engine {
     fn commit(&self, items: &[Item<'_>], durability: Durability) -> Result<bool> {
         let unit = Unit::new(items);
         self.log.check_size(&unit)?;
-        let done = self.with_room(|| self.log.commit(&unit, durability))?;
+        let commit = || self.log.commit(&unit, durability);
+        let done = if unit.needs_space() {
+            self.with_room(items.iter().any(|(record, _)| swaps(record.expected())), commit)?
+        } else {
+            self.renewal.with_log(commit).map_err(|error| self.full(error))?
+        };
         let records = items.iter().filter(|(record, _)| !matches!(record, Record::Announce { .. }));
         self.recorder.count(Counter::Records, records.count() as u64);
         self.recorder.count(Counter::RecordBytes, unit.record_bytes());
         Ok(done)
     }
 
-    /// Does `work`, which is refused and has no effect where the volume is full: has garbage
-    /// collected then, and tries again.
-    fn with_room<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
-        let (mut since, mut refusals) = (None, 0);
+    /// Does `work`, which is refused and has no effect where the volume is full: makes room then, and
+    /// tries again. Whoever `swaps` holds a view, for which nothing could be freed, and has to let go
+    /// of it first.
+    fn with_room<T>(&self, swaps: bool, work: impl Fn() -> Result<T>) -> Result<T> {
+        let mut room = Room::default();
         loop {
             match work() {
-                Err(full @ Error::Full { .. }) => {
-                    let since = *since.get_or_insert(self.core.space.newest_incarnation());
-                    refusals += 1;
-                    if !self.collector.make_room(since, refusals)? {
-                        return Err(self.full(full));
-                    }
-                }
+                Err(full @ Error::Full { .. }) if !swaps => room.make(self, full)?,
                 done => return done,
             }
         }
     }
 
     /// Says who holds on to what could be collected.
-    fn full(&self, full: Error) -> Error {
-        match self.core.index.pins().held_value_bytes {
-            0 => full,
-            _ => Error::Full { pinned_by: Some("snapshots or iterators") },
+    fn full(&self, error: Error) -> Error {
+        match error {
+            Error::Full { .. } if self.core.index.pins().held_value_bytes > 0 => {
+                Error::Full { pinned_by: Some("snapshots or iterators") }
+            }
+            error => error,
         }
     }
 
@@ -345,6 +381,11 @@ impl Engine {
 fn announcements(large: &[Written]) -> Vec<Item<'static>> {
     let announced = large.iter().flat_map(|written| &written.allocation.announce);
     announced.map(|&(extent, state)| (Record::Announce { extent, state }, &[][..])).collect()
+}
+
+/// Whether it is a value at a known place that is to be replaced.
+fn swaps(expected: Option<Expected>) -> bool {
+    matches!(expected, Some(Expected::At(_)))
 }
 
 fn read_whole(source: Source<'_>, len: u32) -> Result<Cow<'_, [u8]>> {

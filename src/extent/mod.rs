@@ -2,10 +2,12 @@
 
 mod adopt;
 mod heat;
+mod image_size;
 pub(crate) mod large;
 mod liveness;
 mod readers;
 mod reclaim;
+mod reserve;
 mod runs;
 mod space;
 mod table;
@@ -14,6 +16,7 @@ mod usage;
 pub(crate) use liveness::{LiveChanges, Liveness};
 pub(crate) use readers::Readers;
 pub(crate) use reclaim::{Candidate, Retired};
+pub(crate) use reserve::Claim;
 pub(crate) use space::{Allocation, Space, bytes_of};
 pub(crate) use table::{Collected, LargeRun};
 pub(crate) use usage::Usage;

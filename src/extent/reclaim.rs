@@ -4,7 +4,7 @@
 //! frees it when no crash can bring back a reference, and nobody who looked one up before is left.
 
 use super::space::{Allocation, Space, bytes_of};
-use super::table::{Collected, LargeRun, numbered};
+use super::table::{Collected, LargeRun, Table, numbered};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation, PageNo};
 
@@ -68,6 +68,41 @@ impl Space {
         self.table.read().given_up_next().map(|extent| saved(extent.live)).sum()
     }
 
+    /// Bytes of garbage in an extent of which so many are written, if its life is one up to `since` and
+    /// no view holds on to it.
+    pub(crate) fn garbage_in(
+        &self,
+        extent: ExtentNo,
+        written: u64,
+        since: Incarnation,
+    ) -> Option<u64> {
+        let entry = self.table.read().extents[extent.0 as usize];
+        let may_move = entry.held == 0 && entry.state.incarnation <= since;
+        may_move.then(|| written.saturating_sub(entry.live))
+    }
+
+    /// Whether nothing is live in some extent of the log before `last`: no checkpoint after it needs
+    /// it.
+    pub(crate) fn has_emptied_before(&self, last: ExtentNo) -> bool {
+        let table = self.table.read();
+        let end = table.extents[last.0 as usize].state.incarnation;
+        table.extents.iter().any(|extent| {
+            let is_before = extent.state.role == Role::Log && extent.state.incarnation < end;
+            is_before && extent.is_empty()
+        })
+    }
+
+    /// Whether checkpoints keep log before `last` with garbage of at least `gain` bytes in an extent.
+    pub(crate) fn keeps_garbage_before(&self, last: ExtentNo, gain: u64) -> bool {
+        let table = self.table.read();
+        let end = table.extents[last.0 as usize].state.incarnation;
+        let whole = bytes_of(u64::from(self.extent_pages));
+        table.extents.iter().any(|extent| {
+            let is_before = table.keeps(extent) && extent.state.incarnation < end;
+            is_before && extent.live + extent.held + gain <= whole
+        })
+    }
+
     /// Takes out of use what nothing refers to. The log still needs those that are `busy`.
     pub(crate) fn retire(&self, busy: impl Fn(ExtentNo) -> bool) -> Vec<Retired> {
         let mut table = self.table.write();
@@ -98,21 +133,7 @@ impl Space {
 
     /// Frees what was retired.
     pub(crate) fn free(&self, retired: &[Retired]) {
-        let mut table = self.table.write();
-        for &retired in retired {
-            match retired {
-                Retired::Extent(extent) => {
-                    let entry = &mut table.extents[extent.0 as usize];
-                    assert!(entry.retired && entry.is_empty(), "G3: nothing refers to it");
-                    *entry = entry.freed();
-                }
-                Retired::Run(page) => {
-                    let run = table.large.remove(&page.0).expect("a dead value is known");
-                    assert!(!run.live && !run.held, "G3: nothing refers to it");
-                    table.runs.insert(page.0, run.pages);
-                }
-            }
-        }
+        self.change(|table| retired.iter().for_each(|retired| table.free_retired(*retired)));
     }
 
     /// Extents that may be collected: with garbage in them, no log that is kept, and nothing that
@@ -137,8 +158,36 @@ impl Space {
             .collect()
     }
 
+    /// The collector begins with `extent`; false if nothing of the life that `state` says is live in it
+    /// any more.
+    pub(crate) fn begin_collecting(&self, extent: ExtentNo, state: ExtentState) -> bool {
+        let entry = &mut self.table.write().extents[extent.0 as usize];
+        let is_live = entry.state == state && entry.live > 0;
+        if is_live {
+            entry.collected = Collected::UnderWay;
+        }
+        is_live
+    }
+
     /// How far the collector has come with `extent`.
     pub(crate) fn set_collected(&self, extent: ExtentNo, collected: Collected) {
         self.table.write().extents[extent.0 as usize].collected = collected;
+    }
+}
+
+impl Table {
+    fn free_retired(&mut self, retired: Retired) {
+        match retired {
+            Retired::Extent(extent) => {
+                let entry = &mut self.extents[extent.0 as usize];
+                assert!(entry.retired && entry.is_empty(), "G3: nothing refers to it");
+                *entry = entry.freed();
+            }
+            Retired::Run(page) => {
+                let run = self.large.remove(&page.0).expect("a dead value is known");
+                assert!(!run.live && !run.held, "G3: nothing refers to it");
+                self.runs.insert(page.0, run.pages);
+            }
+        }
     }
 }

@@ -3,7 +3,9 @@
 //! Roles and incarnations come back from the image and the log; how much of an extent is live,
 //! and what is free, is derived from the index (G5).
 
+use super::image_size::{Contents, ImageSize};
 use super::liveness::LiveChanges;
+use super::reserve::{Claim, Images};
 use super::table::{Extent, LargeRun, Table, extents_in, extents_of, numbered};
 use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
@@ -38,6 +40,9 @@ pub(crate) struct Space {
     /// Bytes of the records that the index refers to.
     pub(super) live_bytes: AtomicU64,
     pub(super) table: RwLock<Table>,
+    image: ImageSize,
+    /// Pages that the next image may have where puts are admitted.
+    longest_image: AtomicU64,
     growing: Mutex<()>,
     preparing: Mutex<()>,
 }
@@ -49,6 +54,7 @@ impl Space {
         pool: BufferPool,
         extent_pages: u32,
         max_pages: u64,
+        slice_bytes: usize,
     ) -> Self {
         let table = Table::new(volume.len_pages(), extent_pages);
         Self {
@@ -58,6 +64,8 @@ impl Space {
             max_pages,
             live_bytes: AtomicU64::new(0),
             table: RwLock::new(table),
+            image: ImageSize::new(slice_bytes),
+            longest_image: AtomicU64::new(0),
             growing: Mutex::new(()),
             preparing: Mutex::new(()),
         }
@@ -151,56 +159,74 @@ impl Space {
             .collect()
     }
 
-    /// Sets a free extent aside for the log; growing the volume if need be. Puts leave the
-    /// reserve to deletes.
-    pub(crate) fn reserve_extent(&self, for_puts: bool) -> Result<ExtentNo> {
+    /// Sets a free extent aside for the log; growing the volume if need be.
+    pub(crate) fn reserve_extent(&self, claim: Claim) -> Result<ExtentNo> {
+        self.take(claim, |table, floor| table.reserve(floor))
+    }
+
+    /// Whether an extent is free for `claim`.
+    pub(crate) fn has_room(&self, claim: Claim) -> bool {
+        let image = self.image_extents(claim);
+        let table = self.table.read();
+        table.free() > table.floor(claim, image)
+    }
+
+    /// Whether a put is admitted that may, with others that are not applied yet, make the index longer
+    /// by `growth`. It may go where the log is already.
+    pub(crate) fn admits_put(&self, growth: u64) -> bool {
+        self.image.after(growth) <= self.longest_image.load(Ordering::SeqCst)
+    }
+
+    /// Has such a put admitted, growing the volume if need be.
+    pub(crate) fn admit_put(&self, growth: u64) -> Result<()> {
         loop {
             let known = self.table.read().extents.len();
-            if let Some(extent) = self.try_reserve(for_puts) {
-                return Ok(extent);
+            // What is live may have changed since.
+            self.change(|_| ());
+            if self.admits_put(growth) {
+                return Ok(());
             }
             self.grow_beyond(known, 1)?;
         }
     }
 
-    fn try_reserve(&self, for_puts: bool) -> Option<ExtentNo> {
-        let mut table = self.table.write();
-        let keep = if for_puts { table.put_floor() } else { table.image_floor() };
-        let mut free = numbered(&table.extents).filter(|(_, extent)| extent.is_free());
-        let (mut chosen, first) = free.next()?;
-        let mut count = 1;
-        let mut prepared = first.prepared;
-        for (number, extent) in free {
-            count += 1;
-            if extent.prepared && !prepared {
-                (chosen, prepared) = (number, true);
-            }
-        }
-        if count <= keep {
-            return None;
-        }
-        table.extents[chosen.0 as usize].reserved = true;
-        Some(chosen)
-    }
-
-    /// Whether more is free, or can be, than what puts leave.
-    pub(crate) fn has_room_for_puts(&self) -> bool {
-        let table = self.table.read();
-        let growth = self.max_pages.saturating_sub(self.volume.len_pages());
-        table.free() > table.put_floor() || growth >= u64::from(self.extent_pages)
-    }
-
     /// Free extents beyond those that puts leave; those included by which the volume may grow.
     pub(crate) fn spare_extents(&self) -> u64 {
+        let image = self.image_extents(Claim::Put);
         let table = self.table.read();
         let growth = self.max_pages.saturating_sub(self.volume.len_pages());
-        let spare = table.free().saturating_sub(table.put_floor()) as u64;
+        let spare = table.free().saturating_sub(table.floor(Claim::Put, image)) as u64;
         spare + growth / u64::from(self.extent_pages)
     }
 
-    /// The next image takes so many extents; they are left to it.
-    pub(crate) fn keep_for_image(&self, extents: usize) {
-        self.table.write().image_extents = extents;
+    /// Extents of the next image, as `claim` foresees it.
+    fn image_extents(&self, claim: Claim) -> usize {
+        let pages = if claim == Claim::Put { self.image.after(0) } else { self.image.now() };
+        pages.div_ceil(u64::from(self.extent_pages)) as usize
+    }
+
+    /// The index has grown by so much at most: the next image may be longer.
+    pub(crate) fn grow_image(&self, bytes: usize) {
+        self.image.grow(bytes as u64);
+    }
+
+    /// Measures what the next image will be of: an index of `keys` keys and `index_bytes`.
+    pub(crate) fn measure_image(&self, look: impl FnOnce() -> (u64, u64)) {
+        self.image.measure(|| {
+            let (keys, index_bytes) = look();
+            let table = self.table.read();
+            let (extents, large_values) = (table.extents.len() as u64, table.large.len() as u64);
+            Contents { keys, index_bytes, extents, large_values }
+        });
+    }
+
+    /// Changes what is free.
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Table) -> R) -> R {
+        let mut table = self.table.write();
+        let changed = change(&mut table);
+        let longest = table.longest_image().map_or(0, |extents| extents as u64);
+        self.longest_image.store(longest * u64::from(self.extent_pages), Ordering::SeqCst);
+        changed
     }
 
     /// Starts a fresh life of the log's successor though it may not be prepared: recovery writes
@@ -212,7 +238,7 @@ impl Space {
 
     /// Takes back an extent that was set aside.
     pub(crate) fn return_extent(&self, extent: ExtentNo) {
-        self.table.write().extents[extent.0 as usize].reserved = false;
+        self.change(|table| table.extents[extent.0 as usize].reserved = false);
     }
 
     /// Starts a fresh life of an extent that was set aside, as one of the log.
@@ -254,19 +280,19 @@ impl Space {
     pub(crate) fn allocate(&self, pages: u64) -> Result<Allocation> {
         loop {
             let known = self.table.read().extents.len();
-            if let Some(allocation) = self.try_allocate(pages) {
+            let image = self.image_extents(Claim::Put);
+            if let Some(allocation) = self.change(|table| self.try_allocate(table, pages, image)) {
                 return Ok(allocation);
             }
             self.grow_beyond(known, pages.div_ceil(u64::from(self.extent_pages)))?;
         }
     }
 
-    fn try_allocate(&self, pages: u64) -> Option<Allocation> {
-        let mut table = self.table.write();
+    fn try_allocate(&self, table: &mut Table, pages: u64, image: usize) -> Option<Allocation> {
         let start = match table.runs.take(pages) {
             Some(start) => start,
             None => {
-                table.open_large(pages, self.extent_pages)?;
+                table.open_large(pages, self.extent_pages, image)?;
                 table.runs.take(pages)?
             }
         };
@@ -302,7 +328,7 @@ impl Space {
         }
         let len = self.volume.len_pages();
         let extent_pages = u64::from(self.extent_pages);
-        let short = self.table.read().shortage() as u64;
+        let short = self.shortage();
         let wanted = (extents + short).max(GROWTH_EXTENTS) * extent_pages;
         let generous = len + wanted.max(len / GROWTH_FRACTION);
         let mut goal = generous.min(self.max_pages) / extent_pages * extent_pages;
@@ -318,31 +344,33 @@ impl Space {
             goal = modest / extent_pages * extent_pages;
             self.volume.grow(goal)?;
         }
-        let mut table = self.table.write();
-        table.extents.resize(extents_in(goal, self.extent_pages), Extent::FREE);
+        let extents = extents_in(goal, self.extent_pages);
+        self.change(|table| table.extents.resize(extents, Extent::FREE));
         Ok(())
+    }
+
+    /// Free extents that are missing from those that puts leave.
+    fn shortage(&self) -> u64 {
+        let image = self.image_extents(Claim::Put);
+        let table = self.table.read();
+        table.floor(Claim::Put, image).saturating_sub(table.free()) as u64
     }
 
     /// Sets an extent aside for an image.
     pub(crate) fn take_image_extent(&self, image: Incarnation) -> Result<ExtentNo> {
         let state = ExtentState { role: Role::Checkpoint, incarnation: image };
-        self.take(|table| {
-            let extent = table.take_free(state, 0)?;
-            table.image_taken += 1;
+        self.take(Claim::Image, |table, floor| {
+            let extent = table.take_free(state, floor)?;
+            table.images.next += 1;
             Some(extent)
         })
     }
 
-    /// The image under way is complete, or given up: the next will take as much again.
-    pub(crate) fn end_image(&self) {
-        self.table.write().image_taken = 0;
-    }
-
     /// Starts a fresh life of a free extent, as one that the collector appends to.
     pub(crate) fn open_value_extent(&self) -> Result<(ExtentNo, ExtentState)> {
-        self.take(|table| {
+        self.take(Claim::Copies, |table, floor| {
             let state = ExtentState { role: Role::Value, incarnation: table.next_incarnation() };
-            let extent = table.take_free(state, table.image_floor())?;
+            let extent = table.take_free(state, floor)?;
             table.extents[extent.0 as usize].open = true;
             Some((extent, state))
         })
@@ -350,14 +378,19 @@ impl Space {
 
     /// The collector appends no more to `extent`.
     pub(crate) fn seal_value_extent(&self, extent: ExtentNo) {
-        self.table.write().extents[extent.0 as usize].open = false;
+        self.change(|table| table.extents[extent.0 as usize].open = false);
     }
 
-    /// What `take` takes of the table, growing the volume if need be.
-    fn take<T>(&self, take: impl Fn(&mut Table) -> Option<T>) -> Result<T> {
+    /// What `take` takes of the table, where it has to leave so many extents to others; growing the
+    /// volume if need be.
+    fn take<T>(&self, claim: Claim, take: impl Fn(&mut Table, usize) -> Option<T>) -> Result<T> {
         loop {
             let known = self.table.read().extents.len();
-            let taken = take(&mut self.table.write());
+            let image = self.image_extents(claim);
+            let taken = self.change(|table| {
+                let floor = table.floor(claim, image);
+                take(table, floor)
+            });
             if let Some(taken) = taken {
                 return Ok(taken);
             }
@@ -365,14 +398,29 @@ impl Space {
         }
     }
 
-    /// Takes back extents of an image that no superblock names any more, or ever did.
-    pub(crate) fn free_image(&self, extents: &[ExtentNo]) {
-        let mut table = self.table.write();
-        for extent in extents {
-            let entry = &mut table.extents[extent.0 as usize];
-            assert_eq!(entry.state.role, Role::Checkpoint, "C4: only images are given up here");
-            *entry = entry.freed();
-        }
+    /// The image under way is in force, in so many extents as is the one before it. No superblock
+    /// names those that are `freed` any more.
+    pub(crate) fn put_image_in_force(&self, newest: usize, previous: usize, freed: &[ExtentNo]) {
+        self.change(|table| {
+            table.free_image(freed);
+            table.images = Images { newest, previous, next: 0 };
+        });
+    }
+
+    /// No superblock names the previous image, in `freed`, any more.
+    pub(crate) fn give_up_previous_image(&self, freed: &[ExtentNo]) {
+        self.change(|table| {
+            table.free_image(freed);
+            table.images.previous = 0;
+        });
+    }
+
+    /// The image under way, in `freed`, is given up: the next will take as much again.
+    pub(crate) fn give_up_image(&self, freed: &[ExtentNo]) {
+        self.change(|table| {
+            table.free_image(freed);
+            table.images.next = 0;
+        });
     }
 
     /// That of the life that began last.
@@ -384,6 +432,12 @@ impl Space {
     /// An incarnation for an image.
     pub(crate) fn next_incarnation(&self) -> Incarnation {
         self.table.write().next_incarnation()
+    }
+
+    /// Incarnations of this epoch have serials above `serial` from now on.
+    pub(crate) fn issue_serials_after(&self, serial: u64) {
+        let mut table = self.table.write();
+        table.serial = table.serial.max(serial);
     }
 
     /// Up to `limit` lines of the extent table from `from` on: extents that hold records.
@@ -404,6 +458,11 @@ impl Space {
         let table = self.table.read();
         let runs = table.large.range(from.0..).filter(|(_, run)| run.live);
         runs.map(|(&page, &run)| (PageNo(page), run)).take(limit).collect()
+    }
+
+    /// The epoch that issues incarnations.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.table.read().epoch
     }
 
     /// A new epoch issues incarnations from now on.

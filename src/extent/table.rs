@@ -2,6 +2,7 @@
 
 use super::heat::Heat;
 use super::liveness::Liveness;
+use super::reserve::{Claim, Images};
 use super::runs::FreeRuns;
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PageNo};
@@ -93,9 +94,7 @@ pub(super) struct Table {
     pub(super) newest_from: Incarnation,
     /// Bytes of records that the index referred to once and does no more.
     pub(super) died: u64,
-    /// Extents that the next image takes, and those that it has already.
-    pub(super) image_extents: usize,
-    pub(super) image_taken: usize,
+    pub(super) images: Images,
     pub(super) epoch: Epoch,
     pub(super) serial: u64,
 }
@@ -114,8 +113,7 @@ impl Table {
             kept_from: Incarnation::default(),
             newest_from: Incarnation::default(),
             died: 0,
-            image_extents: 0,
-            image_taken: 0,
+            images: Images::default(),
             epoch: Epoch(0),
             serial: 0,
         }
@@ -127,9 +125,10 @@ impl Table {
     }
 
     /// Makes large extents of enough adjacent free ones for a run of `pages`.
-    pub(super) fn open_large(&mut self, pages: u64, extent_pages: u32) -> Option<()> {
+    /// An image takes `image` of them.
+    pub(super) fn open_large(&mut self, pages: u64, extent_pages: u32, image: usize) -> Option<()> {
         let need = pages.div_ceil(u64::from(extent_pages)) as usize;
-        if self.free() < need + self.put_floor() {
+        if self.free() < need + self.floor(Claim::Put, image) {
             return None;
         }
         let first = self.find_adjacent(need)?;
@@ -163,19 +162,22 @@ impl Table {
         self.extents.iter().filter(|extent| extent.is_free()).count()
     }
 
-    /// Free extents that are left to the next image: the rest of what it takes.
-    pub(super) fn image_floor(&self) -> usize {
-        self.image_extents.saturating_sub(self.image_taken)
-    }
-
-    /// Free extents that puts leave: for the next image, two for the log, two for the collector.
-    pub(super) fn put_floor(&self) -> usize {
-        self.image_floor() + 4
-    }
-
-    /// Free extents that are missing from those that puts leave.
-    pub(super) fn shortage(&self) -> usize {
-        self.put_floor().saturating_sub(self.free())
+    /// Sets a free extent aside for the log, a prepared one if there is one, unless that leaves fewer
+    /// than `floor`.
+    pub(super) fn reserve(&mut self, floor: usize) -> Option<ExtentNo> {
+        let mut free = numbered(&self.extents).filter(|(_, extent)| extent.is_free());
+        let (mut chosen, first) = free.next()?;
+        let (mut count, mut prepared) = (1, first.prepared);
+        for (number, extent) in free {
+            count += 1;
+            if extent.prepared && !prepared {
+                (chosen, prepared) = (number, true);
+            }
+        }
+        (count > floor).then(|| {
+            self.extents[chosen.0 as usize].reserved = true;
+            chosen
+        })
     }
 
     /// Takes a free extent for `state`, unless that leaves fewer than `floor`. Prepared ones are
@@ -195,6 +197,15 @@ impl Table {
             *entry = Extent { state, ..entry.freed() };
             chosen
         })
+    }
+
+    /// Takes back extents of an image.
+    pub(super) fn free_image(&mut self, extents: &[ExtentNo]) {
+        for extent in extents {
+            let entry = &mut self.extents[extent.0 as usize];
+            assert_eq!(entry.state.role, Role::Checkpoint, "C4: only images are given up here");
+            *entry = entry.freed();
+        }
     }
 
     /// Whether it is of the log that the older checkpoint needs.

@@ -41,7 +41,7 @@ number!(
     BatchNo(u64)
 );
 number!(
-    /// One opening of the volume for writing; consecutive along the log.
+    /// One opening of the volume for writing; ascending along the log.
     Epoch(u32)
 );
 number!(

@@ -97,7 +97,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn expected(&self) -> Option<Expected> {
+    pub(crate) fn expected(&self) -> Option<Expected> {
         match *self {
             Record::Put { expected, .. }
             | Record::PutLarge { expected, .. }

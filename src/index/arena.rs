@@ -120,15 +120,23 @@ impl Arena {
         classes + self.oversize_bytes + self.oversize.capacity() * size_of::<Box<[u8]>>()
     }
 
+    /// The blocks in use.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[u8]> {
+        let slots = self.classes.iter().flat_map(|class| (0..class.len).map(|at| class.get(at)));
+        slots.chain(self.oversize.iter().map(|block| &block[..]))
+    }
+
+    /// Bytes of the blocks in use.
+    pub(super) fn used_bytes(&self) -> usize {
+        let bytes = self.classes.iter().map(|class| class.len * class.slot_bytes);
+        bytes.sum::<usize>() + self.oversize_bytes
+    }
+
     /// Blocks in use and their bytes.
     #[cfg(test)]
     pub(super) fn in_use(&self) -> (usize, usize) {
         let slots = self.classes.iter().map(|class| class.len);
-        let bytes = self.classes.iter().map(|class| class.len * class.slot_bytes);
-        (
-            slots.sum::<usize>() + self.oversize.len(),
-            bytes.sum::<usize>() + self.oversize.iter().map(|block| block.len()).sum::<usize>(),
-        )
+        (slots.sum::<usize>() + self.oversize.len(), self.used_bytes())
     }
 }
 

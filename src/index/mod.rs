@@ -139,6 +139,12 @@ impl Index {
         state.tree.memory_bytes() + state.pin_stats().overlay_bytes
     }
 
+    /// Number of keys, and the most that slices of all of them take, their heads apart.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        let state = self.shared.state.read();
+        (state.tree.len, state.tree.compact_bytes())
+    }
+
     /// What views hold on to.
     pub(crate) fn pins(&self) -> PinStats {
         self.shared.state.read().pin_stats()

@@ -363,10 +363,23 @@ impl Tree {
         }
     }
 
+    /// The most that slices of all of it take, their heads apart.
+    pub(super) fn compact_bytes(&self) -> u64 {
+        if self.arena.blocks().count() > COUNTED_ONE_BY_ONE {
+            // Inner nodes, and what leaves have of slack, are little beside the whole.
+            return self.arena.used_bytes() as u64;
+        }
+        let leaves = self.arena.blocks().map(Block::new).filter(|block| block.level() == 0);
+        leaves.map(|leaf| leaf.used() as u64).sum()
+    }
+
     pub(super) fn memory_bytes(&self) -> u64 {
         (self.arena.memory_bytes() + size_of::<Self>()) as u64
     }
 }
+
+/// Blocks up to which it is worth looking at each to know what all of them hold.
+const COUNTED_ONE_BY_ONE: usize = 256;
 
 /// How well a node fills its block, and the tree.
 #[derive(PartialEq, Eq)]

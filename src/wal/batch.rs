@@ -28,6 +28,8 @@ pub(super) struct Batch {
     pub(super) applied: usize,
     /// Results of conditional records applied already.
     pub(super) outcomes: Vec<bool>,
+    /// Bytes of keys and heads of the puts in it.
+    pub(super) grows: usize,
     /// Conditional records so far.
     pub(super) conditionals: usize,
     /// Whether some writer has taken on to write it.
@@ -63,6 +65,7 @@ impl Batch {
             listed,
             applied: 0,
             outcomes: Vec::new(),
+            grows: 0,
             conditionals: 0,
             led: false,
             synced: false,

@@ -12,8 +12,8 @@ use super::state::State;
 use super::tail::Tail;
 use super::unit::Unit;
 use crate::durability::Durability;
-use crate::error::Result;
-use crate::format::ids::{BatchNo, PAGE_BYTES};
+use crate::error::{Error, Result};
+use crate::format::ids::{BatchNo, Incarnation, PAGE_BYTES};
 use crate::format::log_page::PAYLOAD_BYTES;
 use crate::format::moves::{Cuts, List};
 use crate::format::record::{HEAD_BYTES, RECORD_ALIGN, Record};
@@ -22,6 +22,9 @@ use std::collections::VecDeque;
 /// Lists that may wait: so many that most moves find room that is to spare, and so few that what
 /// they leave is empty soon.
 const MOST_LISTS: usize = 4;
+
+/// Has log back where there is none after the extent that is in this life; whether it did.
+pub(super) type Renew<'a> = &'a dyn Fn(Incarnation) -> Result<bool>;
 
 /// What waits to be logged.
 #[derive(Debug, Default)]
@@ -40,9 +43,10 @@ pub(super) struct Filler {
 
 impl Log {
     /// Has `moves` logged after what was offered before. Returns how many lists were offered in all.
-    pub(crate) fn offer(&self, moves: List) -> Result<u64> {
+    /// `renew` has log back where there is none.
+    pub(crate) fn offer(&self, moves: List, renew: Renew<'_>) -> Result<u64> {
         let _guard = PanicGuard::new(self);
-        let mut state = self.see_taken(self.state.lock(), MOST_LISTS - 1)?;
+        let mut state = self.see_taken(self.state.lock(), MOST_LISTS - 1, renew)?;
         let filler = &mut state.filler;
         filler.leave = MOST_LISTS;
         filler.lists.extend(Cuts::new(moves));
@@ -57,11 +61,23 @@ impl Log {
     }
 
     /// Waits until all that was offered is durable and applied.
-    pub(crate) fn drain(&self) -> Result<()> {
+    pub(crate) fn drain(&self, renew: Renew<'_>) -> Result<()> {
         let _guard = PanicGuard::new(self);
-        let mut state = self.see_taken(self.state.lock(), 0)?;
+        let state = self.see_taken(self.state.lock(), 0, renew)?;
         let last = state.filler.last;
-        state = self.flush(state, last)?;
+        self.settle_to(state, last)
+    }
+
+    /// Makes all that has a number durable, and waits until it is applied.
+    pub(crate) fn settle_all(&self) -> Result<()> {
+        let _guard = PanicGuard::new(self);
+        let state = self.state.lock();
+        let last = state.last_numbered();
+        self.settle_to(state, last)
+    }
+
+    fn settle_to<'a>(&'a self, state: Guard<'a>, last: BatchNo) -> Result<()> {
+        let mut state = self.flush(state, last)?;
         while state.settled.batch < last {
             // It is durable, and being applied.
             state.check_alive()?;
@@ -71,7 +87,12 @@ impl Log {
     }
 
     /// Waits until no more than `leave` lists wait.
-    fn see_taken<'a>(&'a self, mut state: Guard<'a>, leave: usize) -> Result<Guard<'a>> {
+    fn see_taken<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        leave: usize,
+        renew: Renew<'_>,
+    ) -> Result<Guard<'a>> {
         while state.filler.lists.len() > leave {
             state.check_open()?;
             state.filler.leave = leave;
@@ -79,8 +100,12 @@ impl Log {
             state = if is_led || state.busy > 0 {
                 self.turn.wait(state)
             } else {
+                let life = state.tail.incarnation;
                 drop(state);
-                self.commit(&Unit::new(&[(Record::Noop, &[])]), Durability::Synced)?;
+                match self.commit(&Unit::new(&[(Record::Noop, &[])]), Durability::Synced) {
+                    Err(Error::Full { .. }) if renew(life)? => {}
+                    committed => committed.map(|_| ())?,
+                }
                 self.state.lock()
             };
         }

@@ -10,8 +10,15 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
     /// function that recovery uses too (L1).
     fn apply(&self, entries: &[u8]) -> Vec<bool>;
 
-    /// Sets a free extent aside for the log. `Error::Full` when there is none, or when only the
-    /// reserve for deletes is left and `for_puts`.
+    /// Whether a put is admitted that may, with those that are not applied yet, make the index so much
+    /// longer.
+    fn admits_put(&self, growth: usize) -> bool;
+
+    /// Has such a put admitted, or says why not; for whoever holds no lock.
+    fn admit_put(&self, growth: usize) -> Result<()>;
+
+    /// Sets a free extent aside for the log. `Error::Full` when there is none, or when only what is
+    /// left to deletes and the like is and `for_puts`.
     fn reserve_extent(&self, for_puts: bool) -> Result<ExtentNo>;
 
     /// Takes back an extent that was set aside and not used.

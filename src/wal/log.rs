@@ -18,7 +18,7 @@ use super::unit::Unit;
 use crate::device::{AlignedBuf, BufferPool, Volume};
 use crate::durability::{Durability, SyncWindow};
 use crate::error::{Error, Result};
-use crate::format::ids::{BatchNo, ExtentNo, Generation, StoreId};
+use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, StoreId};
 use crate::format::image::Position;
 use crate::format::location::Location;
 use crate::format::log_page::{PAYLOAD_BYTES, pages_for_stream};
@@ -53,8 +53,6 @@ pub(crate) struct LogStart {
     pub(crate) settled: Anchor,
     /// Whether no epoch was begun, for want of space: the log is never added to.
     pub(crate) frozen: bool,
-    /// Whether only deletes are admitted until there is more space.
-    pub(crate) short_of_space: bool,
 }
 
 pub(crate) type Guard<'a> = MutexGuard<'a, State>;
@@ -117,7 +115,6 @@ impl Log {
             flusher_asleep: false,
             upkeep_due: false,
             frozen: start.frozen,
-            short_of_space: start.short_of_space,
             fatal: None,
             closing: false,
             idle: Vec::new(),
@@ -165,6 +162,7 @@ impl Log {
         for (record, value) in unit.items() {
             batch.push(record, record.key(), value);
         }
+        batch.grows += unit.growth();
         let answered = batch.conditionals > conditional;
         let number = batch.number;
         if weak {
@@ -211,6 +209,13 @@ impl Log {
                 };
                 continue;
             }
+            let growth = state.unapplied_growth() + unit.growth();
+            if unit.needs_space() && !self.host.admits_put(growth) {
+                drop(state);
+                let admitted = self.host.admit_put(growth);
+                state = self.or_poison(self.state.lock(), admitted)?;
+                continue;
+            }
             state = match &state.open {
                 Some(batch) => {
                     if batch.has_buffer_for(unit) && state.tail.fits(batch.demand_with(unit)) {
@@ -218,8 +223,6 @@ impl Log {
                     }
                     if batch.led { self.wait_for_room(state) } else { self.lead(state) }
                 }
-                None if unit.needs_space() && state.short_of_space => self.find_space(state)?,
-                None if state.tail.names_none() => self.name_successor(state)?,
                 None if state.tail.fits(demand_of(unit)) => {
                     self.open_batch(&mut state, unit)?;
                     state
@@ -227,23 +230,6 @@ impl Log {
                 None => self.rotate(state, unit.needs_space())?,
             };
         }
-    }
-
-    /// Admits puts again if there is space for more than deletes by now.
-    fn find_space<'a>(&'a self, state: Guard<'a>) -> Result<Guard<'a>> {
-        let mut state = self.reserve_spare(state, true)?;
-        state.short_of_space = false;
-        Ok(state)
-    }
-
-    /// Finds the extent that the next page will name as the one where the log goes on.
-    fn name_successor<'a>(&'a self, mut state: Guard<'a>) -> Result<Guard<'a>> {
-        if let Some(spare) = state.spare.take() {
-            state.tail.successor = spare;
-            state.tail.naming = None;
-            return Ok(state);
-        }
-        self.reserve_spare(state, false)
     }
 
     /// Has `spare` filled, for the caller to look again.
@@ -282,7 +268,7 @@ impl Log {
 
     /// Moves the tail to the successor, or does one of the things that must come first and
     /// returns, for the caller to look again.
-    fn rotate<'a>(&'a self, mut state: Guard<'a>, for_puts: bool) -> Result<Guard<'a>> {
+    pub(super) fn rotate<'a>(&'a self, mut state: Guard<'a>, for_puts: bool) -> Result<Guard<'a>> {
         let successor = state.tail.successor;
         if !self.host.is_prepared(successor) {
             drop(state);
@@ -440,9 +426,27 @@ impl Log {
         self.generation.store(generation.0, Ordering::SeqCst);
     }
 
+    /// The life of the extent that it is in.
+    pub(crate) fn life(&self) -> Incarnation {
+        self.state.lock().tail.incarnation
+    }
+
+    /// What is durable shows that all batches up to `batch` were: they are proved.
+    pub(crate) fn prove_by_checkpoint(&self, batch: BatchNo) {
+        let mut state = self.state.lock();
+        state.proved = state.proved.max(batch);
+    }
+
     /// Refuses new work on a closed or poisoned log.
     pub(crate) fn check_usable(&self) -> Result<()> {
         self.state.lock().check_open()
+    }
+
+    /// Refuses to go on on a closed or poisoned log.
+    pub(crate) fn check_alive(&self) -> Result<()> {
+        let state = self.state.lock();
+        state.check_alive()?;
+        if state.closing { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// E1p: after a failed transfer outside the log, nothing is written any more. Returns what the

@@ -19,7 +19,7 @@ mod unit;
 mod upkeep;
 mod window;
 
-pub(crate) use epoch::begin_epoch;
+pub(crate) use epoch::{Begun, begin_epoch};
 pub(crate) use host::Host;
 pub(crate) use listing::Listing;
 pub(crate) use log::{Log, LogConfig, LogStart};

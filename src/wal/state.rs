@@ -33,6 +33,7 @@ pub(super) struct Flight {
     entries: Arc<Vec<u8>>,
     applied: usize,
     outcomes: Vec<bool>,
+    grows: usize,
     weak_bytes: u64,
     weak_since: Option<Instant>,
     done: Arc<Completion>,
@@ -102,8 +103,6 @@ pub(super) struct State {
     pub(super) upkeep_due: bool,
     /// The log is never added to: recovery found no room to begin an epoch.
     pub(super) frozen: bool,
-    /// Only deletes are admitted: little more than their reserve is left.
-    pub(super) short_of_space: bool,
     pub(super) fatal: Option<Arc<Error>>,
     pub(super) closing: bool,
     /// Vectors that batches had, for others.
@@ -114,6 +113,12 @@ impl State {
     /// The newest batch that has a number.
     pub(super) fn last_numbered(&self) -> BatchNo {
         self.open.as_ref().map_or(self.tail.batch, |batch| batch.number)
+    }
+
+    /// By how much puts that may not be applied yet make the index longer.
+    pub(super) fn unapplied_growth(&self) -> usize {
+        let open = self.open.as_ref().map_or(0, |batch| batch.grows);
+        open + self.flights.iter().map(|flight| flight.grows).sum::<usize>()
     }
 
     /// Refuses new work on a closed or poisoned log.
@@ -185,6 +190,7 @@ impl State {
             entries: Arc::new(batch.entries),
             applied: batch.applied,
             outcomes: batch.outcomes,
+            grows: batch.grows,
             weak_bytes: batch.weak_bytes,
             weak_since: batch.weak_since,
             done: batch.done,

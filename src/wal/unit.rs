@@ -2,7 +2,7 @@
 
 use crate::format::extent_state::Role;
 use crate::format::listed::listed_len;
-use crate::format::record::Record;
+use crate::format::record::{HEAD_BYTES, Record};
 
 /// A record, and the value, or list of moves, that travels with it in the log (empty where none
 /// does).
@@ -14,7 +14,7 @@ pub(crate) struct Unit<'a> {
     items: &'a [Item<'a>],
     log_len: usize,
     listed_len: usize,
-    needs_space: bool,
+    growth: usize,
 }
 
 impl<'a> Unit<'a> {
@@ -23,8 +23,13 @@ impl<'a> Unit<'a> {
             items,
             log_len: items.iter().map(|(record, _)| record.log_len()).sum(),
             listed_len: items.iter().map(|(record, _)| listed_len(record)).sum(),
-            needs_space: items.iter().any(|(record, _)| needs_space(record)),
+            growth: items.iter().map(|(record, _)| growth_of(record)).sum(),
         }
+    }
+
+    /// Bytes of keys, and of the heads of their records, that may come to be in the index.
+    pub(super) fn growth(&self) -> usize {
+        self.growth
     }
 
     pub(super) fn items(&self) -> &'a [Item<'a>] {
@@ -51,16 +56,20 @@ impl<'a> Unit<'a> {
     }
 
     /// Whether it is refused when the volume is full; deletes are not.
-    pub(super) fn needs_space(&self) -> bool {
-        self.needs_space
+    pub(crate) fn needs_space(&self) -> bool {
+        self.growth > 0
     }
 }
 
-/// What gives space back, and what that takes, is not refused for want of it.
-fn needs_space(record: &Record<'_>) -> bool {
+/// What a record may add to what checkpoints hold. What gives space back, and what that takes, adds
+/// nothing, and is not refused for want of it.
+fn growth_of(record: &Record<'_>) -> usize {
     match record {
-        Record::Put { .. } | Record::PutLarge { .. } => true,
-        Record::Announce { state, .. } => state.role != Role::Value,
-        Record::Delete { .. } | Record::Relocate { .. } | Record::Noop => false,
+        Record::Put { key, .. } | Record::PutLarge { key, .. } => HEAD_BYTES + key.len(),
+        Record::Announce { state, .. } if state.role != Role::Value => HEAD_BYTES,
+        Record::Announce { .. }
+        | Record::Delete { .. }
+        | Record::Relocate { .. }
+        | Record::Noop => 0,
     }
 }

@@ -5,11 +5,14 @@ use super::batch::SealIdentity;
 use super::log::{Guard, Log, PanicGuard};
 use super::state::State;
 use super::tail::Tail;
+use super::unit::Unit;
 use crate::device::Purpose;
+use crate::durability::Durability;
 use crate::error::{Error, Result};
 use crate::format::footer::{FooterHead, HEAD_BYTES, footer_pages};
-use crate::format::ids::{BatchNo, Generation, PAGE_BYTES};
+use crate::format::ids::{BatchNo, ExtentNo, Generation, PAGE_BYTES};
 use crate::format::log_page::{LogHeader, PAYLOAD_BYTES, PageKind, seal, write_stream};
+use crate::format::record::Record;
 use crate::sync::{self, Duration, Ordering};
 
 /// Time after which a footer is tried again that waits for its batches to be durable.
@@ -139,8 +142,50 @@ impl Log {
         let written = self.volume.write(Purpose::Upkeep, start, &pages);
         let mut state = self.state.lock();
         state.footer_in_hand = None;
+        self.turn.notify_all();
         drop(self.or_poison(state, written)?);
         Ok(true)
+    }
+
+    /// Writes the footers that are due, and waits for the one that somebody else is writing.
+    pub(crate) fn finish_footers(&self) -> Result<()> {
+        while self.footer_step()? {}
+        let mut state = self.state.lock();
+        while state.footer_in_hand.is_some() {
+            state.check_alive()?;
+            state = self.turn.wait(state);
+        }
+        Ok(())
+    }
+
+    /// The extent of the tail, and how many bytes of it are written; none if it takes no more.
+    pub(crate) fn open_extent(&self) -> Option<(ExtentNo, u64)> {
+        let state = self.state.lock();
+        let written = u64::from(state.tail.next) * PAGE_BYTES as u64;
+        (!state.frozen).then_some((state.tail.extent, written))
+    }
+
+    /// Has the log go on in the successor, so that what is in the extent of the tail can be
+    /// collected; whether it did.
+    pub(crate) fn leave_extent(&self) -> Result<bool> {
+        let _guard = PanicGuard::new(self);
+        let mut state = self.state.lock();
+        let left = state.tail.incarnation;
+        // W4: a page of it names the successor.
+        if state.tail.naming.is_none() {
+            return Ok(false);
+        }
+        while state.tail.incarnation == left {
+            state.check_open()?;
+            state = match &state.open {
+                Some(batch) if batch.led => self.wait_for_room(state),
+                Some(_) => self.lead(state),
+                None => self.rotate(state, false)?,
+            };
+        }
+        drop(state);
+        // What comes next is anchored there.
+        self.commit(&Unit::new(&[(Record::Noop, &[])]), Durability::Synced)
     }
 
     fn fill_footer(
@@ -188,10 +233,9 @@ impl Log {
         let state = self.state.lock();
         state.check_alive()?;
         let successor = state.tail.successor;
-        let named = !state.tail.names_none();
-        let short = state.spare.is_none();
+        let short = state.spare.is_none() && !state.frozen;
         drop(state);
-        if named && !self.host.is_prepared(successor) {
+        if !self.host.is_prepared(successor) {
             let prepared = self.host.prepare(successor);
             let state = self.state.lock();
             drop(self.or_poison(state, prepared)?);
