@@ -5,7 +5,7 @@ use super::image::for_each_image;
 use super::oracle::{Promise, contents, verify, verify_progress};
 use super::random::Random;
 use super::trace::{Pages, Trace};
-use super::workload::{Model, Op, Session, Shape, open, random_ops, run, states};
+use super::workload::{Model, Op, Session, Shape, open, ops_at_the_edge, random_ops, run, states};
 use crate::db::Db;
 use crate::durability::Durability::{Buffered, Synced, Written};
 use crate::engine::Background;
@@ -13,6 +13,8 @@ use crate::error::Error;
 
 const TINY: Shape = Shape { extent_pages: 4, max_pages: 256, fixed: false, large_min: 2000 };
 const SMALL: Shape = Shape { extent_pages: 16, max_pages: 512, fixed: false, large_min: 3000 };
+/// Full with eight values of a page.
+const FULL: Shape = Shape { max_pages: 64, ..TINY };
 const FIXED: Shape = Shape { extent_pages: 8, max_pages: 256, fixed: true, large_min: 9000 };
 
 /// Crash images that are opened after a run that met an error.
@@ -372,10 +374,30 @@ pub(super) fn canonical() -> Vec<(&'static str, Shape, Vec<Op>)> {
         ),
         (
             "a full volume is collected",
-            Shape { max_pages: 64, ..TINY },
+            FULL,
             (0..26)
                 .map(|i| put(i % 3, 1500 + usize::from(i)))
                 .chain([delete(1), put(2, 9)])
+                .collect(),
+        ),
+        (
+            "deletes where there is no room",
+            FULL,
+            (0..8)
+                .map(|i| put(i, 1500))
+                .chain([Op::Again(3), delete(0), Op::Again(4), Op::Discard(1), Op::Again(5)])
+                .chain([Op::Batch(vec![(2, None), (3, None)], Synced), Op::Again(6), put(11, 1400)])
+                .chain([Op::Delete(4, Buffered), Op::Again(7), delete(5), Op::Reopen, delete(6)])
+                .chain([put(12, 3000), Op::Again(8), delete(7), put(13, 900)])
+                .collect(),
+        ),
+        (
+            "opened where there is no room",
+            FULL,
+            (0..8)
+                .map(|i| put(i, 1500))
+                .chain((0..11).map(|_| Op::Kill))
+                .chain([delete(0), Op::Again(1), Op::Kill, delete(1), put(9, 1500)])
                 .collect(),
         ),
         ("growth", Shape { max_pages: 400, ..TINY }, (0..6).map(|i| put(i, 60_000)).collect()),
@@ -401,6 +423,16 @@ fn every_crash_of_random_workloads_recovers_a_prefix() {
         let shape = [TINY, SMALL, FIXED][random.below(3) as usize];
         let ops = random_ops(&mut random, 12, 6, 12_000);
         enumerate(&format!("seed {seed}"), shape, &ops, &mut counts);
+    }
+    println!("{counts:?}");
+}
+
+#[test]
+fn every_crash_where_there_is_no_room_recovers_a_prefix() {
+    let mut counts = Counts::default();
+    for seed in 0..3 {
+        let ops = ops_at_the_edge(&mut Random::new(seed), 8, 16);
+        enumerate(&format!("seed {seed}"), FULL, &ops, &mut counts);
     }
     println!("{counts:?}");
 }
@@ -512,4 +544,32 @@ fn run_until_error(device: &SimDevice, shape: Shape, ops: &[Op]) -> Result<Optio
         }
     }
     Ok(session.db.close().err())
+}
+/// An open takes a page of log. Where all that is left is used up by opens, the store can be read;
+/// and it goes on as soon as somebody writes.
+#[test]
+fn a_full_volume_goes_on_however_often_it_was_opened() {
+    let device = SimDevice::new(Pages::zeros(0));
+    let mut session = Session::open(&device, FULL, &Model::new()).unwrap();
+    let mut at = 0;
+    let mut issue = |session: &mut Session, op| {
+        at += 1;
+        session.issue(at, &op)
+    };
+    let mut keys = 0..;
+    while issue(&mut session, put(keys.next().unwrap(), 1500)).is_ok() {}
+    for kind in [Op::Kill, Op::Reopen] {
+        for round in 0..3 {
+            for _ in 0..30 {
+                issue(&mut session, kind.clone()).unwrap();
+                assert_eq!(contents(&session.db).unwrap(), session.model);
+            }
+            assert_eq!(session.db.open_report().warnings.len(), 1, "no page was left");
+            issue(&mut session, Op::Delete(2 * round, Synced)).unwrap();
+            issue(&mut session, Op::Delete(2 * round + 1, Synced)).unwrap();
+            issue(&mut session, put(2 * round, 1500)).unwrap();
+            issue(&mut session, put(2 * round + 1, 1500)).unwrap();
+        }
+    }
+    assert!(session.db.check().unwrap().is_clean());
 }

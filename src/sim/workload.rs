@@ -21,6 +21,9 @@ pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 pub(crate) enum Op {
     Put(u8, usize, Durability),
     PutIfAbsent(u8, usize),
+    /// Puts the value that the key has, if there is room: a refusal must have no effect, and so has
+    /// this.
+    Again(u8),
     /// Swaps in a value if the key has the one that the model says it has.
     Swap(u8, usize),
     Delete(u8, Durability),
@@ -90,7 +93,8 @@ impl Op {
                     };
                 }
             }
-            Op::Sync
+            Op::Again(_)
+            | Op::Sync
             | Op::Step
             | Op::Checkpoint
             | Op::Slice
@@ -113,6 +117,14 @@ impl Op {
                 let stored = db.put_if_absent(key(*k), value(at, 0, *len))?;
                 assert_eq!(stored, !model.contains_key(&key(*k)), "put_if_absent decides right");
                 Ok(true)
+            }
+            Op::Again(k) => {
+                let Some(value) = model.get(&key(*k)) else { return Ok(false) };
+                match db.put(key(*k), value) {
+                    Ok(()) => Ok(true),
+                    Err(Error::Full { .. }) => Ok(false),
+                    Err(error) => Err(error),
+                }
             }
             Op::Swap(k, len) => {
                 let seen = model.get(&key(*k)).map(Vec::as_slice);
@@ -341,4 +353,32 @@ pub(crate) fn random_ops(random: &mut Random, count: usize, keys: u64, longest: 
         }
     };
     (0..count).map(|_| op(random)).collect()
+}
+
+/// Puts of `keys` keys, which fill the volume, and `count` random operations that need no more room:
+/// puts that may be refused, deletes, and what happens beside.
+pub(crate) fn ops_at_the_edge(random: &mut Random, keys: u8, count: usize) -> Vec<Op> {
+    let mut ops: Vec<_> = (0..keys).map(|k| Op::Put(k, 1500, Durability::Synced)).collect();
+    let mut weak = false;
+    for _ in 0..count {
+        let k = random.below(u64::from(keys)) as u8;
+        let op = match random.below(16) {
+            0..6 => Op::Again(k),
+            6 => Op::Delete(k, Durability::Synced),
+            7 => Op::Delete(k, Durability::Buffered),
+            8 => Op::Batch(vec![(k, None), ((k + 1) % keys, None)], Durability::Written),
+            9 => Op::Discard(k),
+            10 => Op::Collect,
+            11 => Op::CollectStep,
+            12 => Op::Checkpoint,
+            13 => Op::Hold,
+            14 => Op::Release,
+            _ if weak => Op::Reopen,
+            _ => Op::Kill,
+        };
+        // What comes after it is durable makes all before it durable; a put may be refused.
+        weak = op.is_weak() || (weak && !matches!(op, Op::Checkpoint | Op::Reopen));
+        ops.push(op);
+    }
+    ops
 }
