@@ -256,12 +256,12 @@ impl Checkpointer {
         }
     }
 
-    /// Time to leave to others per time that a step takes: as much as the collector does where it is
-    /// the one who waits; else so that the image is complete when the
+    /// Time to leave to others per time that a step takes: none where log that is kept is in the way
+    /// of the collector, who moves more the longer it is; else so that the image is complete when the
     /// log since its beginning has come half the way to the next.
     fn idle_per_busy(&self) -> f64 {
         if self.wanted.load(Ordering::Relaxed) {
-            return self.core.governor.idle_per_busy();
+            return 0.0;
         }
         let work = self.work.lock();
         let Some(image) = &work.image else { return IDLE_AT_EASE };
