@@ -33,8 +33,8 @@ pub(crate) const ROOT_BATCH_AT: usize = 56;
 pub(crate) const ROOT_SLICES_AT: usize = 64;
 pub(crate) const ROOT_EXTENTS_AT: usize = 72;
 
-const SLICE_MAGIC: u32 = u32::from_le_bytes(*b"XSLC");
-const ROOT_MAGIC: u32 = u32::from_le_bytes(*b"XROT");
+pub(super) const SLICE_MAGIC: u32 = u32::from_le_bytes(*b"XSLC");
+pub(super) const ROOT_MAGIC: u32 = u32::from_le_bytes(*b"XROT");
 
 /// A place between two records of the log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]

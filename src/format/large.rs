@@ -10,7 +10,7 @@ use super::ids::{Epoch, Incarnation, PAGE_BYTES, PageNo, StoreId, pages_for};
 pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 /// Bytes before the key.
 pub(crate) const FIXED_BYTES: usize = 64;
-const MAGIC: u32 = u32::from_le_bytes(*b"XLRG");
+pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"XLRG");
 
 pub(crate) const CHECKSUM_AT: usize = 0;
 pub(crate) const MAGIC_AT: usize = 4;

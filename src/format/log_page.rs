@@ -4,11 +4,15 @@
 
 use super::bytes::{get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};
 use super::ids::{BatchNo, Epoch, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
+use super::{image, large};
 
 /// Bytes before the payload.
 pub(crate) const HEADER_BYTES: usize = 80;
 /// Bytes of payload in a page.
 pub(crate) const PAYLOAD_BYTES: usize = PAGE_BYTES - HEADER_BYTES;
+
+/// Magics of pages of other kinds.
+const MAGICS: [u32; 3] = [image::SLICE_MAGIC, image::ROOT_MAGIC, large::MAGIC];
 
 pub(crate) const CHECKSUM_AT: usize = 0;
 pub(crate) const KIND_AT: usize = 4;
@@ -138,9 +142,11 @@ pub(crate) fn open(page: &[u8], store: StoreId, at: PageNo) -> Option<LogHeader>
 }
 
 /// Whether a page claims to be the log page `at` of `store`, valid or not. One of the two will
-/// do, as the other may be what was damaged.
+/// do, as the other may be what was damaged. Images and large values, which may have been here in an
+/// earlier life, have the store at the same place, and a magic at that of the kind.
 pub(crate) fn is_claimed(page: &[u8], store: StoreId, at: PageNo) -> bool {
-    get_u64(page, STORE_AT) == store.0 || get_u64(page, PAGE_AT) == at.0
+    let has_magic = MAGICS.contains(&get_u32(page, KIND_AT));
+    !has_magic && (get_u64(page, STORE_AT) == store.0 || get_u64(page, PAGE_AT) == at.0)
 }
 
 /// The checksum that a sealed page carries.
@@ -199,6 +205,24 @@ mod tests {
             generation: Generation(8),
             index: 1,
             count: 3,
+        }
+    }
+
+    #[test]
+    fn other_pages_of_the_store_do_not_claim_to_be_of_the_log() {
+        let mut page = vec![0; PAGE_BYTES];
+        seal(&mut page, &sample());
+        page[100] ^= 1;
+        let claimed = |page: &[u8]| is_claimed(page, StoreId(11), PageNo(44));
+        assert!(open(&page, StoreId(11), PageNo(44)).is_none() && claimed(&page));
+        put_u64(&mut page, PAGE_AT, 45);
+        assert!(claimed(&page), "of the store");
+        put_u64(&mut page, STORE_AT, 12);
+        assert!(!claimed(&page));
+        for magic in MAGICS {
+            seal(&mut page, &sample());
+            put_u32(&mut page, KIND_AT, magic);
+            assert!(!claimed(&page));
         }
     }
 
