@@ -62,6 +62,7 @@ mod metrics;
 mod options;
 mod reader;
 mod report;
+mod seeded;
 #[cfg(test)]
 mod sim;
 mod snapshot;

@@ -20,6 +20,7 @@ use crate::format::superblock::{
 use crate::index::Index;
 use crate::options::ProgressCallback;
 use crate::report::{DroppedTail, OpenProgress, OpenReport};
+use crate::seeded::{Bug, seeded};
 use crate::sync;
 use crate::wal::{LogStart, Replay, Replayed, Sink, Tail, begin_epoch};
 use std::collections::VecDeque;
@@ -104,7 +105,8 @@ fn choose(first: Copy, second: Copy) -> Result<Found> {
         (Copy::Valid(first), Copy::Unreadable(error)) if first.creating => Err(error),
         (Copy::Valid(first), _) if first.creating => Ok(Found::Unfinished(first)),
         (Copy::Valid(first), Copy::Valid(second)) => {
-            let newest = if second.generation > first.generation { second } else { first };
+            let newer = second.generation > first.generation;
+            let newest = if newer != seeded(Bug::OlderSuperblock) { second } else { first };
             Ok(Found::Store(newest, None))
         }
         (Copy::Valid(first), _) => Ok(Found::Store(first, Some("the second superblock"))),
@@ -154,7 +156,7 @@ impl Sink for Collecting<'_> {
 
     fn is_whole(&mut self, record: &Record<'_>) -> Result<bool> {
         let Record::PutLarge { key, value_len, pointer, .. } = *record else { return Ok(true) };
-        if pointer.barriered {
+        if pointer.barriered || seeded(Bug::LargeNotVerified) {
             return Ok(true);
         }
         let shape = LargeShape { key_len: key.len(), value_len };
@@ -327,6 +329,7 @@ fn rebuild(
     // superblock is so old that something else is there by now, it has nothing to lose.
     if let Some(previous) = previous
         && let Ok(Some(elder)) = Root::read(core, previous)
+        && !seeded(Bug::OlderImageForgotten)
         && core.space.adopt_image(&elder.extents, elder.image())
     {
         images.previous = elder.extents;
@@ -395,7 +398,7 @@ fn finish(
 /// had, the log is not added to, now or later: the store can be read, and is full.
 fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<LogStart> {
     let Replayed { mut tail, mut footers, .. } = replayed;
-    let epoch = tail.epoch.next();
+    let epoch = if seeded(Bug::EpochReissued) { tail.epoch } else { tail.epoch.next() };
     let generation = superblock.generation.max(replayed.generation);
     core.space.begin_epoch(epoch);
     if tail.names_none() {

@@ -9,6 +9,7 @@ use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
+use crate::seeded::{Bug, seeded};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 
 /// The least by which a file grows, and the fraction of its length if that is more: large
@@ -133,8 +134,8 @@ impl Space {
     pub(crate) fn drop_large(&self, page: PageNo, held: bool) {
         let mut table = self.table.write();
         if let Some(run) = table.large.get_mut(&page.0) {
-            (run.live, run.held) = (false, held);
-            if !held {
+            (run.live, run.held) = (false, held && !seeded(Bug::HeldLargeIgnored));
+            if !run.held {
                 table.dead.push(page);
             }
         }

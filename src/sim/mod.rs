@@ -1,6 +1,8 @@
 //! The engine on a simulated device: every crash that a trace allows, and what the store must
 //! show after it. `docs/testing.md` says what each test proves.
 
+mod canonical;
+mod catalogue;
 mod damage;
 mod device;
 mod history;

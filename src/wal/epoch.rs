@@ -6,6 +6,7 @@ use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::Result;
 use crate::format::ids::{Epoch, Generation, StoreId};
 use crate::format::log_page::{LogHeader, PageKind, seal};
+use crate::seeded::{Bug, seeded};
 
 impl Tail {
     /// Whether the extent takes an epoch header; otherwise it goes to the successor.
@@ -30,7 +31,9 @@ pub(crate) fn begin_epoch(
     let header = LogHeader { batch: tail.batch, ..identity.header(PageKind::Epoch) };
     let chain = seal(&mut page, &header);
     volume.write(Purpose::Log, header.page, &page)?;
-    volume.barrier()?;
+    if !seeded(Bug::EpochWithoutBarrier) {
+        volume.barrier()?;
+    }
     tail.chain = chain;
     tail.next += 1;
     // The page just made durable names the successor.
