@@ -166,6 +166,10 @@ bugs! {
     SecondHandle,
     /// A forked child's handle works.
     ForkUnnoticed,
+    /// Nothing is written. Every test of the device in memory must notice.
+    Canary,
+    /// Nothing is different. No test may notice.
+    Harmless,
 }
 
 /// Whether `bug` is to be there: never.

@@ -339,6 +339,16 @@ fn all() -> Vec<Workload> {
                 .collect(),
         ),
         (
+            "rotation in a weaker mode",
+            TINY,
+            (0..3)
+                .flat_map(|i| {
+                    let weak = |k| Op::Put(k, 1400, Written);
+                    [put(i, 1500), weak(i + 4), weak(i + 8), weak(i + 12)]
+                })
+                .collect(),
+        ),
+        (
             "long batches in extents that are used again",
             Shape { max_pages: 256, ..SMALL },
             (0..30)

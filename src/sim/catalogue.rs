@@ -5,18 +5,23 @@
 
 use super::canonical;
 use crate::seeded::{self, Bug};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// A test of this crate, and the one of its workloads that is enough.
+/// A test of this crate, and how much of it is enough: one of its workloads, or so many schedules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Killer {
     test: &'static str,
     workload: Option<&'static str>,
+    schedules: Option<u64>,
 }
+
+/// A bug, the rule that it breaks, and what kills it.
+type Seeded = (Bug, &'static str, Killer);
 
 /// How a process ended.
 #[derive(Debug)]
@@ -35,38 +40,71 @@ enum Verdict {
 /// A process that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The rule that each bug breaks, and what kills it.
-fn catalogue() -> Vec<(Bug, &'static str, Killer)> {
+/// What `scripts/schedules` kills.
+fn of_schedules() -> Vec<Seeded> {
+    use Bug::*;
+    let pct = |schedules| Killer {
+        test: "sim::schedules::pct",
+        workload: None,
+        schedules: Some(schedules),
+    };
+    // Most die in the first hundred.
+    const N: u64 = 4000;
+    let shared = |schedules| Killer { test: "sim::schedules::shared_keys_pct", ..pct(schedules) };
+    let both = |schedules| Killer { test: "sim::schedules::shared_keys_random", ..pct(schedules) };
+    vec![
+        (EvidenceOvertaken, "W6", pct(N)),
+        (SliceNotAtRest, "C2", shared(N)),
+        (RelocateUnconditional, "G2", shared(N)),
+        (RelocateCreates, "G2", shared(N)),
+        (RelocateReplayedUnconditionally, "G2", shared(N)),
+        (ReadersIgnored, "G3", shared(N)),
+        (ConditionDecidedEarly, "L1", both(N)),
+        (SwapIgnoresLocation, "L1", both(N)),
+        (VisibleBeforeDurable, "L2", shared(N)),
+        (AppliedOutOfOrder, "L1", pct(N)),
+    ]
+}
+
+/// What an ordinary run of the tests kills.
+fn of_tests() -> Vec<Seeded> {
     use Bug::*;
     let crash = |workload| Killer {
         test: "sim::tests::every_crash_of_the_canonical_workloads_recovers_a_prefix",
         workload: Some(workload),
+        schedules: None,
     };
     let failing = |workload| Killer {
         test: "sim::tests::whatever_operation_fails_nothing_acknowledged_is_lost",
         workload: Some(workload),
+        schedules: None,
     };
     let killed = |workload| Killer {
         test: "sim::tests::what_an_open_after_a_process_crash_shows_survives_a_power_cut",
         workload: Some(workload),
+        schedules: None,
     };
     let damaged = |workload| Killer {
         test: "sim::damage::damage_to_any_page_is_never_silent",
         workload: Some(workload),
+        schedules: None,
     };
     let both = |workload| Killer {
         test: "sim::damage::damage_after_a_power_cut_takes_nothing_else",
         workload: Some(workload),
+        schedules: None,
     };
     let live = |workload| Killer {
         test: "sim::tests::a_live_store_shows_what_was_done_to_it",
         workload: Some(workload),
+        schedules: None,
     };
     let threads = Killer {
         test: "sim::threads::power_cuts_between_threads_keep_every_acknowledged_write",
         workload: None,
+        schedules: None,
     };
-    let unit = |test| Killer { test, workload: None };
+    let unit = |test| Killer { test, workload: None, schedules: None };
     vec![
         (DurableAtReturn, "W2", threads),
         (WrittenOutOfOrder, "W2", threads),
@@ -82,6 +120,7 @@ fn catalogue() -> Vec<(Bug, &'static str, Killer)> {
         (SyncDoesNothing, "W2", crash("written")),
         (PageWrittenAgain, "W3", crash("many pages a batch")),
         (EvidenceOverBatch, "W6", crash("evidence")),
+        (RotationDoesNotWait, "W4", both("rotation in a weaker mode")),
         (FooterBeforeDurable, "W1", crash("footers wait for their batches")),
         (FooterWithGap, "W1", damaged("an open from within an extent")),
         (OpenWithoutBarrier, "R1", killed("written")),
@@ -151,6 +190,9 @@ impl Killer {
         if let Some(workload) = self.workload {
             command.env(canonical::VARIABLE, workload);
         }
+        if let Some(schedules) = self.schedules {
+            command.env("EXTENTDB_SCHEDULES", schedules.to_string());
+        }
         if let Some(bug) = bug {
             command.env(seeded::VARIABLE, format!("{bug:?}"));
         }
@@ -212,39 +254,77 @@ fn on_all_cores<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -
     done.into_inner().unwrap()
 }
 
-#[test]
-fn every_seeded_bug_is_killed() {
-    let only = std::env::var("EXTENTDB_ONLY").ok();
-    let mut catalogue = catalogue();
-    catalogue.retain(|(bug, ..)| only.as_ref().is_none_or(|only| *only == format!("{bug:?}")));
-    let sound: BTreeMap<Killer, ()> =
-        catalogue.iter().map(|&(_, _, killer)| (killer, ())).collect();
+/// Runs all bugs with what kills them, and what kills them without, and prints the table. Returns
+/// what is wrong.
+fn run(mut catalogue: Vec<Seeded>) -> Vec<String> {
+    if let Ok(only) = std::env::var(ONLY) {
+        catalogue.retain(|(bug, ..)| format!("{bug:?}") == only);
+    }
+    let killers: BTreeSet<Killer> = catalogue.iter().map(|&(_, _, killer)| killer).collect();
     let jobs = catalogue.iter().map(|&(bug, rule, killer)| (Some((bug, rule)), killer));
-    let jobs = jobs.chain(sound.into_keys().map(|killer| (None, killer)));
-    let mut failed = Vec::new();
-    for (seeded, killer, outcome) in
-        on_all_cores(jobs.collect(), |(seeded, killer): (Option<(Bug, &str)>, Killer)| {
-            (seeded, killer, killer.run(seeded.map(|(bug, _)| bug)))
-        })
-    {
-        let test = killer.test.rsplit("::").next().unwrap();
-        let by = format!("{test} {}", killer.workload.unwrap_or(""));
-        let (bug, rule) =
-            seeded.map_or(("none".into(), ""), |(bug, rule)| (format!("{bug:?}"), rule));
+    let jobs = jobs.chain(killers.into_iter().map(|killer| (None, killer))).collect();
+    let outcomes = on_all_cores(jobs, |(seeded, killer): (Option<(Bug, &str)>, Killer)| {
+        (seeded, killer, killer.run(seeded.map(|(bug, _)| bug)))
+    });
+    let mut wrong = Vec::new();
+    for (seeded, killer, outcome) in outcomes {
+        let by = killer.to_string();
         let time = outcome.time.as_secs_f64();
-        match outcome.verdict {
-            Verdict::Failed(what) => {
-                println!("{bug} | {rule} | {by} | {time:.1} s | {what}");
-                if seeded.is_none() {
-                    failed.push(format!("{by} fails without a bug"));
-                }
+        match (seeded, outcome.verdict) {
+            (Some((bug, rule)), Verdict::Failed(what)) => {
+                println!("{bug:?} | {rule} | {by} | {time:.1} s | {what}");
             }
-            Verdict::Passed if seeded.is_some() => {
-                println!("{bug} | {rule} | {by} | {time:.1} s | SURVIVES");
-                failed.push(format!("{bug} survives {by}"));
-            }
-            Verdict::Passed => println!("none | | {by} | {time:.1} s | passes"),
+            (Some((bug, _)), Verdict::Passed) => wrong.push(format!("{bug:?} survives {by}")),
+            (None, Verdict::Failed(what)) => wrong.push(format!("{by} fails: {what}")),
+            (None, Verdict::Passed) => println!("none | | {by} | {time:.1} s | passes"),
         }
     }
-    assert!(failed.is_empty(), "{failed:#?}");
+    wrong
+}
+
+/// Names the one bug to put in.
+const ONLY: &str = "EXTENTDB_ONLY";
+
+impl fmt::Display for Killer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.test.rsplit("::").next().unwrap_or(self.test);
+        match (self.workload, self.schedules) {
+            (Some(workload), _) => write!(f, "{name}: {workload}"),
+            (None, Some(schedules)) => write!(f, "{name}: {schedules} schedules"),
+            (None, None) => write!(f, "{name}"),
+        }
+    }
+}
+
+#[cfg(not(extentdb_schedules))]
+#[test]
+fn every_seeded_bug_is_killed() {
+    let wrong = run(of_tests());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[cfg(extentdb_schedules)]
+pub(super) fn kill_all_in_schedules() {
+    let wrong = run(of_schedules());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_bug_that_can_be_seeded_is_in_the_catalogue_once() {
+    for bug in Bug::ALL.iter().filter(|bug| !matches!(bug, Bug::Canary | Bug::Harmless)) {
+        let of_both = of_tests().into_iter().chain(of_schedules());
+        let count = of_both.filter(|(listed, ..)| listed == bug).count();
+        assert_eq!(count, 1, "{bug:?}");
+    }
+}
+
+/// The canary must die, or no death means anything; what changes nothing must live, or none does.
+#[cfg(not(extentdb_schedules))]
+#[test]
+fn the_canary_dies_and_the_harmless_live() {
+    let killer = of_tests().into_iter().find(|(bug, ..)| *bug == Bug::AckWithoutBarrier);
+    let (.., killer) = killer.unwrap();
+    assert!(matches!(killer.run(Some(Bug::Canary)).verdict, Verdict::Failed(_)));
+    assert_eq!(killer.run(Some(Bug::Harmless)).verdict, Verdict::Passed);
+    assert_eq!(killer.run(None).verdict, Verdict::Passed);
 }

@@ -285,7 +285,11 @@ fn damage_after_a_power_cut_takes_nothing_else() {
             for (&at, versions) in &moment.pending {
                 all_new.set(at, Arc::clone(&versions[versions.len() - 1]));
             }
-            for image in [moment.durable.clone(), all_new] {
+            let mut last_new = moment.durable.clone();
+            if let Some((&at, versions)) = moment.pending.last_key_value() {
+                last_new.set(at, Arc::clone(&versions[versions.len() - 1]));
+            }
+            for image in [moment.durable.clone(), all_new, last_new] {
                 for at in last_log_pages(&trace, position) {
                     opened += 1;
                     let case = Case {

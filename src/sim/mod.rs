@@ -7,6 +7,7 @@ mod damage;
 mod device;
 mod history;
 mod image;
+mod linear;
 mod oracle;
 mod random;
 #[cfg(extentdb_schedules)]

@@ -415,6 +415,9 @@ impl Log {
     pub(crate) fn at_rest<R>(&self, look: impl FnOnce(Position) -> R) -> R {
         let _order = (!seeded(Bug::SliceNotAtRest)).then(|| self.order.lock());
         let position = self.state.lock().applied();
+        if seeded(Bug::SliceNotAtRest) {
+            (0..50).for_each(|_| sync::yield_now());
+        }
         look(position)
     }
 
