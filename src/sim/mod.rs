@@ -5,6 +5,7 @@ mod canonical;
 mod catalogue;
 mod damage;
 mod device;
+mod generations;
 mod history;
 mod image;
 mod linear;
