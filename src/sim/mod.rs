@@ -1,6 +1,7 @@
 //! The engine on a simulated device: every crash that a trace allows, and what the store must
 //! show after it. `docs/testing.md` says what each test proves.
 
+mod arbitrary;
 mod canonical;
 mod catalogue;
 mod damage;

@@ -280,6 +280,10 @@ impl<'a, S: Sink> Replay<'a, S> {
     /// stood in for the whole extent.
     fn enter_successor(&mut self) -> Result<Option<bool>> {
         let at = self.first_page_of(self.out.tail.successor);
+        let volume_extents = self.volume.len_pages() / u64::from(self.out.tail.extent_pages);
+        if self.out.extents.len() as u64 > volume_extents {
+            return Err(corrupt(at, "the log runs through itself"));
+        }
         // The footer may make this the only page that is read here.
         self.window.page_alone(self.volume, at)?;
         let Some(header) = self.chained(at)? else { return Ok(None) };
