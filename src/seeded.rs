@@ -50,6 +50,8 @@ bugs! {
     EvidenceOvertaken,
     /// The log enters an extent before a page that names it is durable.
     RotationDoesNotWait,
+    /// The log enters an extent that was not prepared.
+    PreparationSkipped,
     /// A footer is written before its batches are durable.
     FooterBeforeDurable,
     /// A footer is taken though it begins after a gap.
@@ -169,6 +171,7 @@ bugs! {
     /// Nothing is written. Every test of the device in memory must notice.
     Canary,
     /// Nothing is different. No test may notice.
+    #[cfg(test)]
     Harmless,
 }
 

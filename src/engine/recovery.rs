@@ -11,7 +11,7 @@ use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
 use crate::extent::bytes_of;
 use crate::format::extent_state::Role;
-use crate::format::ids::{BatchNo, Generation, PAGE_BYTES, PageNo};
+use crate::format::ids::{BatchNo, Generation, MAX_VOLUME_PAGES, PAGE_BYTES, PageNo};
 use crate::format::large::{LargeIdentity, LargeShape, open as open_large};
 use crate::format::record::Record;
 use crate::format::superblock::{
@@ -125,6 +125,9 @@ fn read_superblock(volume: &Volume, at: PageNo, page: &mut AlignedBuf) -> Copy {
         return Copy::Unreadable(error);
     }
     match Superblock::decode(page) {
+        Ok(superblock) if superblock.pages.max(superblock.max_pages) > MAX_VOLUME_PAGES => {
+            Copy::Damaged
+        }
         Ok(superblock) => Copy::Valid(Box::new(superblock)),
         Err(SuperblockFault::Zeros) => Copy::Zeros,
         Err(SuperblockFault::Newer(found)) => Copy::Newer(found),

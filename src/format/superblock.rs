@@ -5,10 +5,7 @@
 //! old copy, the new one, or one that fails its checksum.
 
 use super::bytes::{get_u32, get_u64, put_u32, put_u64};
-use super::ids::{
-    BatchNo, Epoch, ExtentNo, Generation, Incarnation, MAX_VOLUME_PAGES, PAGE_BYTES, PageNo,
-    StoreId,
-};
+use super::ids::{BatchNo, Epoch, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
 use crate::seeded::{Bug, seeded};
 use std::ops::RangeInclusive;
 
@@ -204,9 +201,7 @@ impl Superblock {
         let sound = flags & !(FLAG_FIXED | FLAG_CREATING) == 0
             && extent_pages.is_power_of_two()
             && EXTENT_SHIFTS.contains(&extent_pages.ilog2())
-            && spare_count <= MAX_SPARES
-            && get_u64(page, MAX_PAGES_AT) <= MAX_VOLUME_PAGES
-            && get_u64(page, PAGES_AT) <= MAX_VOLUME_PAGES;
+            && spare_count <= MAX_SPARES;
         sound.then(|| Self {
             store: StoreId(get_u64(page, STORE_AT)),
             generation: Generation(get_u64(page, GENERATION_AT)),

@@ -121,6 +121,7 @@ fn of_tests() -> Vec<Seeded> {
         (PageWrittenAgain, "W3", crash("many pages a batch")),
         (EvidenceOverBatch, "W6", crash("evidence")),
         (RotationDoesNotWait, "W4", both("rotation in a weaker mode")),
+        (PreparationSkipped, "S1", crash("rotation")),
         (FooterBeforeDurable, "W1", crash("footers wait for their batches")),
         (FooterWithGap, "W1", damaged("an open from within an extent")),
         (OpenWithoutBarrier, "R1", killed("written")),
@@ -178,6 +179,12 @@ fn of_tests() -> Vec<Seeded> {
         ),
         (ForkUnnoticed, "F9", unit("device::fork::tests::a_child_is_noticed_by_the_wiped_page")),
     ]
+}
+
+/// Every bug and its rule.
+pub(super) fn rules() -> Vec<(Bug, &'static str)> {
+    let all = of_tests().into_iter().chain(of_schedules());
+    all.map(|(bug, rule, _)| (bug, rule)).collect()
 }
 
 impl Killer {

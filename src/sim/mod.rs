@@ -9,6 +9,7 @@ mod device;
 mod generations;
 mod history;
 mod image;
+mod invariants;
 mod linear;
 mod oracle;
 mod random;

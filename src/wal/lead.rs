@@ -118,7 +118,8 @@ impl Log {
             Err(Error::Closed) if state.durable >= cover => return state,
             Err(error) => return self.poison(state, error),
         }
-        // A barrier that met an error elsewhere proves nothing any more.
+        // W2: what was written before it began, not what is now. A barrier that met an error
+        // elsewhere proves nothing any more.
         if state.fatal.is_none() {
             state.durable = state.durable.max(cover);
         }
