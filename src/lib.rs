@@ -54,6 +54,9 @@ mod engine;
 mod error;
 mod extent;
 mod format;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod index;
 mod info;
