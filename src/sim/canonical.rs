@@ -340,11 +340,11 @@ fn all() -> Vec<Workload> {
         ),
         (
             "rotation in a weaker mode",
-            TINY,
-            (0..3)
-                .flat_map(|i| {
+            Shape { max_pages: 96, ..TINY },
+            (0..10)
+                .flat_map(|_| {
                     let weak = |k| Op::Put(k, 1400, Written);
-                    [put(i, 1500), weak(i + 4), weak(i + 8), weak(i + 12)]
+                    [weak(1), weak(2), weak(1), weak(2), Op::Checkpoint, Op::CollectStep]
                 })
                 .collect(),
         ),

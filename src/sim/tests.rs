@@ -5,11 +5,13 @@ use super::device::{Fault, Injection, SimDevice};
 use super::image::for_each_image;
 use super::oracle::{Promise, contents, verify, verify_progress};
 use super::random::Random;
-use super::trace::{Pages, Trace};
+use super::trace::{Event, Pages, Trace};
 use super::workload::{Model, Op, Session, Shape, open, random_ops, run, states};
 use crate::db::Db;
 use crate::engine::Background;
 use crate::error::Error;
+use crate::format::ids::PageNo;
+use crate::format::log_page;
 
 /// Crash images that are opened after a run that met an error.
 const IMAGES_AFTER_FAILURE: usize = 12;
@@ -137,6 +139,45 @@ fn a_live_store_shows_what_was_done_to_it() {
             assert!(shown == session.model, "{name}, after operation {at}: another state");
         }
     }
+}
+
+/// W4, by the record of the device: whatever is in flight, a search for proof finds the way.
+#[test]
+fn an_extent_is_named_by_a_durable_page_before_the_log_goes_there() {
+    let mut entered = 0;
+    for (name, shape, ops) in canonical() {
+        let device = SimDevice::new(Pages::zeros(0));
+        run(&device, shape, &ops, &Model::new()).unwrap();
+        let trace = device.trace();
+        let log_page = |page: &super::device::Page, at: u64| {
+            log_page::open(&page[..], log_page::store_of(&page[..]), PageNo(at))
+        };
+        for (position, event) in trace.events.iter().enumerate() {
+            let Event::WriteBegin(id) = *event else { continue };
+            let write = &trace.writes[id];
+            let first = log_page(&write.pages[0], write.page.0);
+            let Some(first) = first.filter(|_| write.page.0.is_multiple_of(shape.extent_pages))
+            else {
+                continue;
+            };
+            // The log begins there.
+            if first.chain == 0 {
+                continue;
+            }
+            entered += 1;
+            let durable = trace.moment(position).durable;
+            let names = |at: u64| {
+                let page = durable.get(at).and_then(|page| log_page(&page, at));
+                page.is_some_and(|page| {
+                    u64::from(page.successor.0) * shape.extent_pages == write.page.0
+                        && page.incarnation < first.incarnation
+                })
+            };
+            let is_named = durable.written().into_iter().any(names);
+            assert!(is_named, "{name}, event {position}: W4: nothing durable names {first:?}");
+        }
+    }
+    println!("{entered} extents");
 }
 
 /// R1, P6: a process crash loses nothing that was written, and no power cut after it, while the store

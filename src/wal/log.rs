@@ -188,6 +188,7 @@ impl Log {
                 return self.apply_buffered(number, &done, answered.then_some(conditional));
             }
             Durability::Written if seeded(Bug::WrittenAckedInMemory) => {
+                state.open.iter_mut().for_each(|batch| batch.led &= !leads);
                 drop(state);
                 return self.apply_buffered(number, &done, answered.then_some(conditional));
             }
