@@ -22,7 +22,7 @@ use crate::options::ProgressCallback;
 use crate::report::{DroppedTail, OpenProgress, OpenReport};
 use crate::seeded::{Bug, seeded};
 use crate::sync;
-use crate::wal::{LogStart, Replay, Replayed, Sink, Tail, begin_epoch};
+use crate::wal::{LATER_PROOF, LogStart, Replay, Replayed, Sink, Tail, begin_epoch};
 use std::collections::VecDeque;
 
 /// What the superblock pages say.
@@ -231,6 +231,8 @@ pub(super) fn recover(
     let newest = rebuild(core, superblock, proved, progress, report);
     match (newest, superblock.previous) {
         (Ok(rebuilt), _) => finish(core, superblock.clone(), rebuilt, report),
+        // W1: the older one needs the same log, and may not find the proof that this one found.
+        (Err(error @ Error::Corrupt { what: LATER_PROOF, .. }), _) => Err(error),
         (Err(error), Some(previous)) if superblock.checkpoint.root != PageNo(0) => {
             let elder = Superblock { checkpoint: previous, previous: None, ..superblock.clone() };
             core.space.forget();

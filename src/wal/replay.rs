@@ -558,7 +558,7 @@ impl<'a, S: Sink> Replay<'a, S> {
     }
 }
 
-const LATER_PROOF: &str = "a later page proves that the log goes on here";
+pub(crate) const LATER_PROOF: &str = "a later page proves that the log goes on here";
 
 fn corrupt(page: PageNo, what: &'static str) -> Error {
     Error::Corrupt { page: page.0, key: None, what }
