@@ -54,6 +54,9 @@ mod engine;
 mod error;
 mod extent;
 mod format;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod index;
 mod info;
@@ -62,6 +65,7 @@ mod metrics;
 mod options;
 mod reader;
 mod report;
+mod seeded;
 #[cfg(test)]
 mod sim;
 mod snapshot;

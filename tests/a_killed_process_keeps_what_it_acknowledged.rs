@@ -2,13 +2,14 @@
 //! `Written`: every acknowledged operation is there. `Buffered`: what is lost is the newest part
 //! of the log, no more than the window. In every mode all that is there is right to the byte.
 //!
-//! EXTENTDB_KILLS sets the kills per mode.
+//! Where the build is, and on ext4 and XFS on loop devices where they can be mounted.
+//! EXTENTDB_KILLS sets the kills of each test.
 
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use common::{Random, again, disk_dir, noise, role};
+use common::{Mount, Random, again, disk_dir, noise, role, skip};
 use extentdb::{Db, Durability, WriteBatch};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -359,11 +360,22 @@ fn runs_that_give(
     runs
 }
 
-fn hunt(mode: &'static str) {
+/// Kills of each mode: where the build is, and on file systems of their own.
+const KILLS: u32 = 40;
+const KILLS_ON_A_FILE_SYSTEM: u32 = 30;
+const FILE_SYSTEM_BYTES: u64 = 1 << 30;
+
+fn hunt_on(kind: &str, mode: &'static str) {
+    let Some(mount) = Mount::new(kind, FILE_SYSTEM_BYTES) else {
+        return skip("nothing can be mounted");
+    };
+    hunt(mode, mount.path(), KILLS_ON_A_FILE_SYSTEM);
+}
+
+fn hunt(mode: &'static str, directory: &Path, usual: u32) {
     let kills = std::env::var("EXTENTDB_KILLS").ok().and_then(|kills| kills.parse().ok());
-    let dir = disk_dir();
     let mut hunt = Hunt {
-        directory: dir.path().to_owned(),
+        directory: directory.to_owned(),
         mode,
         states: vec![State::new(); WRITERS as usize],
         random: Random::new(u64::from(std::process::id()) << 8 | mode.len() as u64),
@@ -376,7 +388,7 @@ fn hunt(mode: &'static str) {
             volumes: 1,
         },
     };
-    for life in 1..=kills.unwrap_or(20) {
+    for life in 1..=kills.unwrap_or(usual) {
         hunt.kill_once(life);
         hunt.look(life);
         hunt.replace_if_large();
@@ -391,15 +403,45 @@ fn hunt(mode: &'static str) {
 
 #[test]
 fn in_synced_mode() {
-    hunt("synced");
+    hunt("synced", disk_dir().path(), KILLS);
 }
 
 #[test]
 fn in_written_mode() {
-    hunt("written");
+    hunt("written", disk_dir().path(), KILLS);
 }
 
 #[test]
 fn in_buffered_mode_but_for_the_window() {
-    hunt("buffered");
+    hunt("buffered", disk_dir().path(), KILLS);
+}
+
+#[test]
+fn in_synced_mode_on_ext4() {
+    hunt_on("ext4", "synced");
+}
+
+#[test]
+fn in_written_mode_on_ext4() {
+    hunt_on("ext4", "written");
+}
+
+#[test]
+fn in_buffered_mode_on_ext4() {
+    hunt_on("ext4", "buffered");
+}
+
+#[test]
+fn in_synced_mode_on_xfs() {
+    hunt_on("xfs", "synced");
+}
+
+#[test]
+fn in_written_mode_on_xfs() {
+    hunt_on("xfs", "written");
+}
+
+#[test]
+fn in_buffered_mode_on_xfs() {
+    hunt_on("xfs", "buffered");
 }

@@ -2,6 +2,7 @@
 
 use super::mapping::{MapError, map_pages};
 use crate::format::ids::PAGE_BYTES;
+use crate::seeded::{Bug, seeded};
 use nix::sys::mman::{MmapAdvise, madvise, munmap};
 use std::ptr::{self, NonNull};
 // Not from `crate::sync`: these lie over memory that the kernel wipes, or are read in a child
@@ -45,7 +46,7 @@ impl ForkGuard {
             Some(page) => page.load(Ordering::Relaxed),
             None => u64::from(std::process::id()),
         };
-        current != self.generation
+        current != self.generation && !seeded(Bug::ForkUnnoticed)
     }
 
     /// Tells this process from its ancestors.

@@ -3,6 +3,7 @@
 use super::file::Kind;
 use super::fork::ForkGuard;
 use crate::error::{Error, Result};
+use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Duration, Mutex};
 use nix::errno::Errno;
 use std::collections::BTreeSet;
@@ -75,7 +76,7 @@ pub(super) fn acquire(fd: BorrowedFd<'_>, at: Target<'_>) -> Result<Registration
 }
 
 fn register(entry: Entry, at: Target<'_>) -> Result<Registration> {
-    let is_new = OPEN.lock().insert(entry);
+    let is_new = OPEN.lock().insert(entry) || seeded(Bug::SecondHandle);
     if is_new { Ok(Registration { entry, born_in: ForkGuard::new() }) } else { Err(at.locked()) }
 }
 

@@ -3,6 +3,7 @@
 use super::Device;
 use crate::error::{Error, Result};
 use crate::format::ids::{PAGE_BYTES, PageNo};
+use crate::seeded::{Bug, seeded};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
 use std::io;
 use std::path::PathBuf;
@@ -89,13 +90,22 @@ impl Volume {
         assert!(buf.len().is_multiple_of(PAGE_BYTES), "only whole pages are written");
         self.traffic.writes.fetch_add(1, Ordering::Relaxed);
         self.traffic.written[purpose as usize].fetch_add(buf.len() as u64, Ordering::Relaxed);
+        if seeded(Bug::Canary) {
+            return Ok(());
+        }
         self.device.write(page, buf).map_err(|e| self.error("write", page, e))
     }
 
     pub(crate) fn barrier(&self) -> Result<()> {
         self.traffic.barriers.fetch_add(1, Ordering::Relaxed);
         let _alone = (!self.barriers_overlap).then(|| self.one_barrier.lock());
+        if seeded(Bug::AckWithoutBarrier) {
+            return Ok(());
+        }
         let result = self.device.barrier().map_err(|e| self.error("barrier", PageNo(0), e));
+        if result.is_err() && seeded(Bug::BarrierRetried) {
+            return self.device.barrier().map_err(|e| self.error("barrier", PageNo(0), e));
+        }
         if result.is_err() {
             self.barrier_failed.store(true, Ordering::SeqCst);
         } else if self.barrier_failed.load(Ordering::SeqCst) {

@@ -7,6 +7,7 @@ use crate::format::location::{Home, Location};
 use crate::format::moves::{Move, Moves};
 use crate::format::record::{Entries, Entry, Expected, HEAD_BYTES, Record};
 use crate::index::{Edit, Index, Replaced};
+use crate::seeded::{Bug, seeded};
 
 /// What becomes of a key: where its value is from now on, if it has one.
 pub(super) type Fate = Option<Location>;
@@ -31,7 +32,9 @@ pub(super) fn decide(
     };
     let holds = match expected {
         None => true,
-        Some(Expected::Absent) => current().is_none(),
+        Some(_) if seeded(Bug::ConditionDecidedEarly) => true,
+        Some(Expected::Absent) => current().is_none() || seeded(Bug::AbsenceNotRequired),
+        Some(Expected::At(_)) if seeded(Bug::SwapIgnoresLocation) => current().is_some(),
         Some(Expected::At(location)) => current() == Some(location),
     };
     holds.then_some(fate)
@@ -92,7 +95,9 @@ fn apply_record(
         }
         Record::Relocate { moves } => {
             for Move { key, from, to } in Moves::new(moves).into_iter().flatten().flatten() {
-                if edit.get(key) == Some(from) {
+                let current = edit.get(key);
+                let create = seeded(Bug::RelocateCreates) && current.is_none();
+                if current == Some(from) || seeded(Bug::RelocateUnconditional) || create {
                     change(edit, space, live, key, Some(to));
                 }
             }

@@ -24,6 +24,7 @@ use crate::format::image::{
 };
 use crate::format::superblock::{Anchor, Checkpoint, MAX_SPARES, Superblock};
 use crate::metrics::{Recorder, Stage};
+use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Arc, AtomicBool, Duration, Instant, Mutex, MutexGuard, Ordering};
 use crate::wal::Log;
 
@@ -290,7 +291,15 @@ impl Checkpointer {
         self.log.check_alive()?;
         let mut image = match work.image.take() {
             Some(image) => image,
-            None => self.begin(),
+            None => {
+                if seeded(Bug::OldImageFreedEarly) {
+                    self.core.space.give_up_previous_image(&std::mem::take(&mut work.previous));
+                }
+                if seeded(Bug::NewestImageFreedEarly) {
+                    self.core.space.give_up_image(&std::mem::take(&mut work.newest));
+                }
+                self.begin()
+            }
         };
         let done = match image.cursor {
             Cursor::Root => self.finish(&mut image, work),
@@ -335,6 +344,7 @@ impl Checkpointer {
         let Superblock { checkpoint, previous, .. } = *self.superblock.lock();
         let newest = life(checkpoint).unwrap_or_default();
         let older = previous.and_then(life).map_or(newest, |older| older.min(newest));
+        let older = if seeded(Bug::OlderLogNotKept) { newest } else { older };
         space.keep_log_from(older, newest);
         self.core.measure_image();
         self.core.take_stock();
@@ -362,7 +372,10 @@ impl Checkpointer {
     /// Copies out the next slice and writes it.
     fn write_piece(&self, image: &mut Image) -> Result<Progress> {
         let begun = sync::now();
-        let slice = self.log.at_rest(|position| self.copy_next(image, position));
+        let mut slice = self.log.at_rest(|position| self.copy_next(image, position));
+        if seeded(Bug::PositionTooLate) {
+            slice.position = Position::after(slice.position.batch.next());
+        }
         self.recorder.stop(Stage::CheckpointCopy, Some(begun));
         assert!(slice.position.batch >= image.anchor.batch, "C1: the image is of what came since");
         if slice.count > 0 || slice.kind == SliceKind::Keys {
@@ -460,9 +473,14 @@ impl Checkpointer {
     fn finish(&self, image: &mut Image, work: &mut Work) -> Result<Progress> {
         let root = self.write_root(image)?;
         // C2: what the image shows, no power cut can undo.
-        self.log.sync_to(image.newest)?;
-        self.core.volume.barrier()?;
-        let checkpoint = Checkpoint { anchor: image.anchor, root, image: image.id };
+        if !seeded(Bug::RootBeforeDurable) {
+            self.log.sync_to(image.newest)?;
+        }
+        if !seeded(Bug::SuperblockBeforeImage) {
+            self.core.volume.barrier()?;
+        }
+        let late = seeded(Bug::AnchorTooLate).then(|| self.log.settled());
+        let checkpoint = Checkpoint { anchor: late.unwrap_or(image.anchor), root, image: image.id };
         self.write_superblock(|superblock| {
             superblock.previous = Some(superblock.checkpoint);
             superblock.checkpoint = checkpoint;

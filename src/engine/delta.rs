@@ -6,6 +6,7 @@ use crate::format::image::Position;
 use crate::format::location::Location;
 use crate::format::moves::{List, Move, Moves};
 use crate::format::record::{Entries, Entry, Record};
+use crate::seeded::{Bug, seeded};
 use crate::sync;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -228,7 +229,7 @@ impl Sorted {
         while let Some(line) = self.next
             && self.entries.compare_keys(&line, &first).is_eq()
         {
-            if !position.covers(line.batch, line.index) {
+            if !position.covers(line.batch, line.index) || seeded(Bug::PositionIgnored) {
                 fate = self.after(&line, fate);
             }
             self.find_next();
@@ -238,11 +239,17 @@ impl Sorted {
 
     fn after(&self, line: &Line, fate: Fate) -> Fate {
         if !line.conditional {
-            return Location::unpack(&line.fate);
+            let fated = Location::unpack(&line.fate);
+            return if seeded(Bug::DeletesNotReplayed) { fated.or(fate) } else { fated };
         }
         let (record, page, offset) = self.entries.record(line);
         if let Record::Relocate { moves } = record {
-            return if fate == Some(only(moves).from) { Some(only(moves).to) } else { fate };
+            let decided = seeded(Bug::RelocateReplayedUnconditionally);
+            return if fate == Some(only(moves).from) || decided {
+                Some(only(moves).to)
+            } else {
+                fate
+            };
         }
         decide(&record, page, offset, || fate).unwrap_or(fate)
     }

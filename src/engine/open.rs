@@ -18,6 +18,7 @@ use crate::format::superblock::Superblock;
 use crate::metrics::{Recorder, Stage};
 use crate::options::Options;
 use crate::report::OpenReport;
+use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Arc, AtomicBool, Mutex, Thread};
 use crate::wal::{Log, LogConfig};
 use std::hash::{BuildHasher, RandomState};
@@ -85,7 +86,9 @@ impl Engine {
         let pool = medium.pool.clone();
         let mut report = OpenReport::default();
         // R1: what an earlier process wrote and never flushed must not be shown and then lost.
-        volume.barrier()?;
+        if !seeded(Bug::OpenWithoutBarrier) {
+            volume.barrier()?;
+        }
         let superblock = find_or_create(volume, medium, options, &pool, &mut report)?;
         report.timings.lock = begun.elapsed();
         let max_pages = growth_limit(&superblock, options, volume.len_pages());

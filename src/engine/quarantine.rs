@@ -6,6 +6,7 @@ use super::core::Core;
 use crate::extent::Retired;
 use crate::format::ids::BatchNo;
 use crate::format::location::Home;
+use crate::seeded::{Bug, seeded};
 use crate::sync::Arc;
 use crate::wal::Log;
 use std::collections::VecDeque;
@@ -80,11 +81,13 @@ impl Quarantine {
     }
 
     fn free(&mut self) -> bool {
-        let proved = self.log.proved();
+        let proved =
+            if seeded(Bug::FreedBeforeProof) { self.log.durable() } else { self.log.proved() };
+        let at_once = seeded(Bug::FreedAtOnce);
         let mut freed = false;
         while let Some(waiting) = self.waiting.front()
-            && waiting.batch <= proved
-            && self.core.readers.reach(waiting.epoch)
+            && (waiting.batch <= proved || at_once)
+            && (self.core.readers.reach(waiting.epoch) || seeded(Bug::ReadersIgnored))
         {
             self.core.space.free(&waiting.retired);
             self.waiting.pop_front();

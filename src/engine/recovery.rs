@@ -11,7 +11,7 @@ use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
 use crate::extent::{Claim, bytes_of};
 use crate::format::extent_state::Role;
-use crate::format::ids::{BatchNo, Epoch, Generation, PAGE_BYTES, PageNo};
+use crate::format::ids::{BatchNo, Epoch, Generation, MAX_VOLUME_PAGES, PAGE_BYTES, PageNo};
 use crate::format::large::{LargeIdentity, LargeShape, open as open_large};
 use crate::format::log_page;
 use crate::format::record::Record;
@@ -21,8 +21,9 @@ use crate::format::superblock::{
 use crate::index::Index;
 use crate::options::ProgressCallback;
 use crate::report::{DroppedTail, OpenProgress, OpenReport};
+use crate::seeded::{Bug, seeded};
 use crate::sync;
-use crate::wal::{Begun, LogStart, Replay, Replayed, Sink, Tail, begin_epoch};
+use crate::wal::{Begun, LATER_PROOF, LogStart, Replay, Replayed, Sink, Tail, begin_epoch};
 
 /// What the superblock pages say.
 pub(super) enum Found {
@@ -104,7 +105,8 @@ fn choose(first: Copy, second: Copy) -> Result<Found> {
         (Copy::Valid(first), Copy::Unreadable(error)) if first.creating => Err(error),
         (Copy::Valid(first), _) if first.creating => Ok(Found::Unfinished(first)),
         (Copy::Valid(first), Copy::Valid(second)) => {
-            let newest = if second.generation > first.generation { second } else { first };
+            let newer = second.generation > first.generation;
+            let newest = if newer != seeded(Bug::OlderSuperblock) { second } else { first };
             Ok(Found::Store(newest, None))
         }
         (Copy::Valid(first), _) => Ok(Found::Store(first, Some("the second superblock"))),
@@ -123,6 +125,9 @@ fn read_superblock(volume: &Volume, at: PageNo, page: &mut AlignedBuf) -> Copy {
         return Copy::Unreadable(error);
     }
     match Superblock::decode(page) {
+        Ok(superblock) if superblock.pages.max(superblock.max_pages) > MAX_VOLUME_PAGES => {
+            Copy::Damaged
+        }
         Ok(superblock) => Copy::Valid(Box::new(superblock)),
         Err(SuperblockFault::Zeros) => Copy::Zeros,
         Err(SuperblockFault::Newer(found)) => Copy::Newer(found),
@@ -154,7 +159,7 @@ impl Sink for Collecting<'_> {
 
     fn is_whole(&mut self, record: &Record<'_>) -> Result<bool> {
         let Record::PutLarge { key, value_len, pointer, .. } = *record else { return Ok(true) };
-        if pointer.barriered {
+        if pointer.barriered || seeded(Bug::LargeNotVerified) {
             return Ok(true);
         }
         let shape = LargeShape { key_len: key.len(), value_len };
@@ -226,6 +231,8 @@ pub(super) fn recover(
     let newest = rebuild(core, superblock, proved, progress, report);
     match (newest, superblock.previous) {
         (Ok(rebuilt), _) => finish(core, superblock.clone(), rebuilt, report),
+        // W1: the older one needs the same log, and may not find the proof that this one found.
+        (Err(error @ Error::Corrupt { what: LATER_PROOF, .. }), _) => Err(error),
         (Err(error), Some(previous)) if superblock.checkpoint.root != PageNo(0) => {
             let elder = Superblock { checkpoint: previous, previous: None, ..superblock.clone() };
             core.space.forget();
@@ -327,6 +334,7 @@ fn rebuild(
     // superblock is so old that something else is there by now, it has nothing to lose.
     if let Some(previous) = previous
         && let Ok(Some(elder)) = Root::read(core, previous)
+        && !seeded(Bug::OlderImageForgotten)
         && core.space.adopt_image(&elder.extents, elder.image())
     {
         images.previous = elder.extents;
@@ -400,7 +408,8 @@ fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<Log
     let generation = superblock.generation.max(replayed.generation);
     // Where an image was written before an epoch could begin, none has the number of its.
     let images = [Some(superblock.checkpoint), superblock.previous].into_iter().flatten();
-    let epoch = images.map(|checkpoint| checkpoint.image.epoch).fold(tail.epoch, Epoch::max).next();
+    let newest = images.map(|checkpoint| checkpoint.image.epoch).fold(tail.epoch, Epoch::max);
+    let epoch = if seeded(Bug::EpochReissued) { newest } else { newest.next() };
     core.space.begin_epoch(epoch);
     match begin_epoch_after(core, &tail, generation, epoch) {
         Ok(Begun { tail, sealed, settled }) => {

@@ -13,6 +13,7 @@ use crate::format::location::Location;
 use crate::format::moves::{List, MOST_HEAD_BYTES, START_BYTES};
 use crate::format::record::Record;
 use crate::format::value_record::{ValueIdentity, encode, record_len};
+use crate::seeded::{Bug, seeded};
 use crate::sync::Arc;
 use crate::wal::{Log, Unit};
 use std::collections::VecDeque;
@@ -133,7 +134,9 @@ impl Relocation {
             self.core.volume.write(Purpose::Collection, at, piece)?;
             pacer.pause();
         }
-        self.core.volume.barrier()?;
+        if !seeded(Bug::CopiesWithoutBarrier) {
+            self.core.volume.barrier()?;
+        }
         open.next += pages;
         self.copies.clear();
         pacer.pause();
@@ -206,7 +209,7 @@ impl Open {
 
     /// G4: the log says what the extent is before it says what is in it.
     fn announce(&mut self, log: &Log, renewal: &Renewal) -> Result<()> {
-        if !self.announced {
+        if !self.announced && !seeded(Bug::ValuesUnannounced) {
             let record = Record::Announce { extent: self.extent, state: self.state };
             let items = [(record, &[][..])];
             renewal.with_log(|| log.commit(&Unit::new(&items), Durability::Synced))?;

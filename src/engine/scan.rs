@@ -11,6 +11,7 @@ use crate::format::location::Location;
 use crate::format::log_page::{self, LogHeader, PAYLOAD_BYTES, PageKind, payload};
 use crate::format::record::{Record, decode_record};
 use crate::format::value_record::{self, ValueIdentity};
+use crate::seeded::{Bug, seeded};
 
 /// Pages that are read at a time: few, as a `get` may have to wait for them.
 const READ_PAGES: usize = 32;
@@ -28,7 +29,10 @@ pub(super) fn for_each_record(
 ) -> Result<()> {
     let pages = core.space.extent_pages() as usize;
     let first = PageNo(u64::from(extent.0) * pages as u64);
-    let bytes = read_extent(core, first, pages, pacer)?;
+    let mut bytes = read_extent(core, first, pages, pacer)?;
+    if seeded(Bug::DamageCopied) {
+        log_page::seal_again(&mut bytes, core.store);
+    }
     match state.role {
         Role::Log => scan_log(core, first, state.incarnation, &bytes, &mut visit),
         Role::Value => scan_values(core, first, state.incarnation, &bytes, &mut visit),

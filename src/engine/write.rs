@@ -11,6 +11,7 @@ use crate::format::location::Location;
 use crate::format::log_page::PAYLOAD_BYTES;
 use crate::format::record::{Expected, LargePointer, MAX_PREFIX_BYTES, Record};
 use crate::metrics::{Counter, Stage};
+use crate::seeded::{Bug, seeded};
 use crate::sync::Arc;
 use crate::value::Value;
 use crate::wal::{Item, Unit};
@@ -379,6 +380,7 @@ impl Engine {
 }
 
 fn announcements(large: &[Written]) -> Vec<Item<'static>> {
+    let large = if seeded(Bug::LargeUnannounced) { &[] } else { large };
     let announced = large.iter().flat_map(|written| &written.allocation.announce);
     announced.map(|&(extent, state)| (Record::Announce { extent, state }, &[][..])).collect()
 }

@@ -5,6 +5,7 @@ use super::space::Space;
 use super::table::{Extent, Table};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation};
+use crate::seeded::{Bug, seeded};
 use crate::sync::Ordering;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -68,9 +69,10 @@ impl Space {
     /// The superblock lists `extent` as prepared.
     pub(crate) fn adopt_spare(&self, extent: ExtentNo) {
         if let Some(entry) = self.table.write().extents.get_mut(extent.0 as usize)
-            && entry.state.role == Role::Free
+            && (entry.state.role == Role::Free || seeded(Bug::StoredFreeMap))
         {
             entry.prepared = true;
+            entry.state.role = Role::Free;
         }
     }
 

@@ -7,6 +7,7 @@ use super::space::{Allocation, Space, bytes_of};
 use super::table::{Collected, LargeRun, Table, numbered};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation, PageNo};
+use crate::seeded::{Bug, seeded};
 
 /// Something that nothing refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +116,8 @@ impl Space {
                 && match extent.state.role {
                     Role::Log => {
                         extent.is_empty()
-                            && extent.state.incarnation < table.kept_from
+                            && (extent.state.incarnation < table.kept_from
+                                || seeded(Bug::KeptLogIgnored))
                             && !busy(number)
                     }
                     Role::Value => extent.is_empty() && !extent.open,

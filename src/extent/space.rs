@@ -11,6 +11,7 @@ use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
+use crate::seeded::{Bug, seeded};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 
 /// The least by which a file grows, and the fraction of its length if that is more: large
@@ -141,8 +142,8 @@ impl Space {
     pub(crate) fn drop_large(&self, page: PageNo, held: bool) {
         let mut table = self.table.write();
         if let Some(run) = table.large.get_mut(&page.0) {
-            (run.live, run.held) = (false, held);
-            if !held {
+            (run.live, run.held) = (false, held && !seeded(Bug::HeldLargeIgnored));
+            if !run.held {
                 table.dead.push(page);
             }
         }
@@ -254,7 +255,8 @@ impl Space {
 
     pub(crate) fn is_prepared(&self, extent: ExtentNo) -> bool {
         let table = self.table.read();
-        table.extents.get(extent.0 as usize).is_some_and(|extent| extent.prepared)
+        let prepared = |extent: &Extent| extent.prepared || seeded(Bug::PreparationSkipped);
+        table.extents.get(extent.0 as usize).is_some_and(prepared)
     }
 
     /// Writes zeros over an extent that was set aside, and makes them durable: later pages then

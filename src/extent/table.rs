@@ -6,6 +6,7 @@ use super::reserve::{Claim, Images};
 use super::runs::FreeRuns;
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PageNo};
+use crate::seeded::{Bug, seeded};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -65,7 +66,8 @@ impl Extent {
 
     /// Whether neither the index, nor a view, nor a pending move refers to a record in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.live == 0 && self.held == 0 && self.collected != Collected::UnderWay
+        let held = self.held > 0 && !seeded(Bug::HeldIgnored);
+        self.live == 0 && !held && self.collected != Collected::UnderWay
     }
 }
 
@@ -120,7 +122,7 @@ impl Table {
     }
 
     pub(super) fn next_incarnation(&mut self) -> Incarnation {
-        self.serial += 1;
+        self.serial += u64::from(!seeded(Bug::IncarnationReissued) || self.serial == 0);
         Incarnation { epoch: self.epoch, serial: self.serial }
     }
 

@@ -61,7 +61,8 @@ impl BatchNo {
     /// The batch after this one.
     #[must_use]
     pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
+        // Only what nobody wrote gets so far.
+        Self(self.0.saturating_add(1))
     }
 }
 
@@ -69,7 +70,8 @@ impl Epoch {
     /// The epoch after this one.
     #[must_use]
     pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
+        // Only what nobody wrote gets so far.
+        Self(self.0.saturating_add(1))
     }
 }
 
@@ -77,7 +79,8 @@ impl Generation {
     /// The generation after this one.
     #[must_use]
     pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
+        // Only what nobody wrote gets so far.
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -11,7 +11,7 @@
 
 use super::bytes::{get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};
 use super::extent_state::ExtentState;
-use super::ids::{BatchNo, Epoch, ExtentNo, Incarnation, PageNo};
+use super::ids::{BatchNo, Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
 use super::location::Location;
 use super::moves::Moves;
 
@@ -379,6 +379,7 @@ impl<'a> Entries<'a> {
         let (key, after) = self.bytes.get(key_at..)?.split_at_checked(prefix.key_len)?;
         let page = PageNo(u64::from(get_u32(place, 0)));
         let offset = u16::try_from(get_u32(place, 4)).ok()?;
+        (usize::from(offset) < PAGE_BYTES).then_some(())?;
         let record = prefix.with_key(key, after)?;
         let moves_len = if let Record::Relocate { moves } = record { moves.len() } else { 0 };
         self.bytes = &after[moves_len..];

@@ -6,7 +6,7 @@
 
 use super::bytes::{get_u32, get_u64, put_u32, put_u64};
 use super::ids::{BatchNo, Epoch, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
-
+use crate::seeded::{Bug, seeded};
 use std::ops::RangeInclusive;
 
 /// First bytes after the checksum and the version.
@@ -144,7 +144,8 @@ impl Superblock {
 
     /// Which of [`slots`](Self::slots) this generation goes to.
     pub(crate) fn slot(&self) -> PageNo {
-        Self::slots(self.extent_pages)[(self.generation.0 % 2) as usize]
+        let place = if seeded(Bug::SuperblockInPlace) { 0 } else { self.generation.0 % 2 };
+        Self::slots(self.extent_pages)[place as usize]
     }
 
     /// Writes the encoded form over all of `page`.

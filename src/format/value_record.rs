@@ -8,6 +8,7 @@ use super::bytes::{get_u16, get_u32, put_u16, put_u32, put_u64};
 use super::ids::{Incarnation, PageNo, StoreId};
 use super::location::Location;
 use super::record::RECORD_ALIGN;
+use crate::seeded::{Bug, seeded};
 use std::ops::Range;
 
 /// Bytes before the key.
@@ -84,7 +85,8 @@ pub(crate) fn open(
     let found = scan(bytes, identity)?;
     let value_at = HEAD_BYTES + key.len();
     let end = value_at + value_len as usize;
-    (found.key == key && found.value.len() == value_len as usize).then_some(value_at..end)
+    let own = found.key == key || seeded(Bug::OtherKeyRead);
+    (own && found.value.len() == value_len as usize).then_some(value_at..end)
 }
 
 /// A verified record.
@@ -110,7 +112,8 @@ pub(crate) fn scan(bytes: &[u8], identity: ValueIdentity) -> Option<Found<'_>> {
     }
     let record = &bytes[..HEAD_BYTES + key_len + value_len as usize];
     let (key, value) = record[HEAD_BYTES..].split_at(key_len);
-    let whole = get_u32(head, CHECKSUM_AT) == checksum(identity, record);
+    let whole = get_u32(head, CHECKSUM_AT) == checksum(identity, record)
+        || seeded(Bug::PackedChecksumIgnored);
     whole.then_some(Found { key, value, next_len })
 }
 

@@ -40,6 +40,8 @@ struct Inner {
     trace: Trace,
     operations: u64,
     injection: Option<Injection>,
+    /// A page that reads fail at.
+    unreadable: Option<u64>,
     closed: bool,
 }
 
@@ -59,6 +61,7 @@ impl SimDevice {
             pages,
             operations: 0,
             injection: None,
+            unreadable: None,
             closed: false,
         };
         Self { inner: Arc::new(Mutex::new(inner)), latency: Duration::ZERO }
@@ -70,9 +73,13 @@ impl SimDevice {
     }
 
     fn take_time(&self) {
-        if !self.latency.is_zero() {
-            sync::sleep(self.latency);
-        }
+        // Under a scheduler, how often others come first is what counts.
+        let (times, span) = if cfg!(extentdb_schedules) {
+            (self.latency.as_micros(), Duration::from_micros(1))
+        } else {
+            (u128::from(!self.latency.is_zero()), self.latency)
+        };
+        (0..times).for_each(|_| sync::sleep(span));
     }
 
     /// Lets it be opened again.
@@ -83,6 +90,11 @@ impl SimDevice {
     /// Lets an operation fail.
     pub(crate) fn inject(&self, injection: Injection) {
         self.inner.lock().injection = Some(injection);
+    }
+
+    /// Lets reads of `page` fail, or of none.
+    pub(crate) fn set_unreadable(&self, page: Option<u64>) {
+        self.inner.lock().unreadable = page;
     }
 
     /// Transfers, barriers and growths so far.
@@ -153,6 +165,10 @@ impl Device for SimDevice {
         if let Some(fault) = inner.begin()? {
             return Err(failure(fault));
         }
+        let count = (buf.len() / PAGE_BYTES) as u64;
+        if inner.unreadable.is_some_and(|at| (page.0..page.0 + count).contains(&at)) {
+            return Err(io::Error::other("the medium cannot be read"));
+        }
         for (i, bytes) in buf.chunks_exact_mut(PAGE_BYTES).enumerate() {
             let page = inner.pages.get(page.0 + i as u64);
             let page = page.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
@@ -177,6 +193,8 @@ impl Device for SimDevice {
                 Some(fault) => return Err(failure(fault)),
                 None => {}
             }
+            // A medium gives what is written another place.
+            inner.unreadable = inner.unreadable.filter(|at| !(page.0..page.0 + count).contains(at));
             inner.put(page, buf);
             inner.trace.begin_write(page, buf)
         };
@@ -189,6 +207,7 @@ impl Device for SimDevice {
         let id = {
             let mut inner = self.inner.lock();
             if let Some(fault) = inner.begin()? {
+                inner.trace.events.push(Event::BarrierFailed);
                 return Err(failure(fault));
             }
             inner.trace.begin_barrier()

@@ -26,6 +26,12 @@ pub(crate) fn op_number(thread: usize, at: usize) -> usize {
     thread * STRIDE + at
 }
 
+/// The thread whose operation it is that has this number in a trace, and which of its own it is.
+#[cfg(extentdb_schedules)]
+pub(crate) fn thread_of(op: usize) -> (usize, usize) {
+    (op / STRIDE, op % STRIDE)
+}
+
 /// A key that only `thread` changes.
 pub(crate) fn own_key(thread: usize, name: impl std::fmt::Display) -> Vec<u8> {
     format!("{thread}-{name}").into_bytes()

@@ -1,10 +1,16 @@
 //! The engine on a simulated device: every crash that a trace allows, and what the store must
 //! show after it. `docs/testing.md` says what each test proves.
 
+mod arbitrary;
+mod canonical;
+mod catalogue;
 mod damage;
 mod device;
+mod generations;
 mod history;
 mod image;
+mod invariants;
+mod linear;
 mod oracle;
 mod random;
 #[cfg(extentdb_schedules)]

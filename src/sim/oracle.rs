@@ -2,14 +2,17 @@
 
 use super::device::SimDevice;
 use super::trace::{Event, Pages};
-use super::workload::{Model, Shape, key, open};
+use super::workload::{Model, Op, Shape, WINDOW_BYTES, key, open};
 use crate::db::Db;
 use crate::engine::Background;
 use crate::error::Error;
+use crate::format::ids::PageNo;
+use crate::format::log_page;
+use crate::report::OpenReport;
 use crate::sync::Arc;
 
 /// Number of keys that workloads may use, and one that they never do.
-const KEYS: u8 = 24;
+pub(crate) const KEYS: u8 = 24;
 
 /// Operations that must be there (P1), and those that may be (P2): counts of a prefix.
 #[derive(Debug, Clone, Copy)]
@@ -19,14 +22,27 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
-    /// For a power cut after `events`.
-    pub(crate) fn after(events: &[Event]) -> Self {
+    /// For a power cut after `events`, which are of `ops`.
+    pub(crate) fn after(events: &[Event], ops: &[Op]) -> Self {
         let mut promise = Self { least: 0, most: 0 };
+        let mut acked = 0;
         for event in events {
             match *event {
                 Event::Issue(op) => promise.most = op + 1,
-                Event::Ack { op, durable: true } => promise.least = op + 1,
+                Event::Ack { op, durable } => {
+                    acked = op + 1;
+                    promise.least = if durable { acked } else { promise.least };
+                }
                 _ => {}
+            }
+        }
+        // P6: no more than the sync window is at risk, or one write that is larger by itself.
+        let mut at_risk = 0;
+        for op in (promise.least..acked).rev() {
+            at_risk += ops[op].weak_bytes();
+            if at_risk > WINDOW_BYTES && op + 1 < acked {
+                promise.least = op + 1;
+                break;
             }
         }
         promise
@@ -68,12 +84,15 @@ pub(crate) fn verify(
     states: &[Model],
     promise: Promise,
 ) -> Result<(SimDevice, usize), String> {
-    let device = SimDevice::new(image);
+    let device = SimDevice::new(image.clone());
     let engine =
         open(&device, shape, Background::Manual).map_err(|e| format!("does not open: {e}"))?;
     let db = Db::new(Arc::clone(&engine));
-    if db.open_report().repaired.iter().any(|what| what.contains("checkpoint")) {
-        return Err("a checkpoint was in force before it was whole (C3)".into());
+    check_dropped(&image, db.open_report())?;
+    // The page of a superblock may be torn, and nothing else that is referred to.
+    let refers = |what: &String| what.contains("checkpoint") || what.contains("by the log");
+    if let Some(what) = db.open_report().repaired.iter().find(|what| refers(what)) {
+        return Err(format!("was in force before it was whole (C3): {what}"));
     }
     let found = contents(&db)?;
     let matching = (promise.least..=promise.most).find(|&r| states[r] == found);
@@ -83,6 +102,21 @@ pub(crate) fn verify(
     };
     crate::device::Device::close(&device);
     Ok((device, matching))
+}
+
+/// W1: no page of `image` proves a batch that an open dropped.
+pub(crate) fn check_dropped(image: &Pages, report: &OpenReport) -> Result<(), String> {
+    if report.dropped_tail.is_none() {
+        return Ok(());
+    }
+    for at in image.written() {
+        let Some(page) = image.get(at) else { continue };
+        let header = log_page::open(&page[..], log_page::store_of(&page[..]), PageNo(at));
+        if let Some(header) = header.filter(|header| header.durable.0 > report.recovered_batch) {
+            return Err(format!("page {at} proves batch {}: {report:?}", header.durable.0));
+        }
+    }
+    Ok(())
 }
 
 /// After a crash the store goes on: it shows the same state once more (P5), `check` finds it

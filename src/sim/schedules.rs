@@ -5,6 +5,7 @@
 //! one, power is cut at some moments of it.
 
 mod check;
+mod keys;
 mod plan;
 mod run;
 
@@ -85,29 +86,62 @@ fn open_with(
     Engine::open_on(medium, &options, background)
 }
 
-/// Runs the plan of `seed` in the schedules of `scheduler`, and checks what they showed.
-fn run_seed(seed: u64, scheduler: impl Scheduler + 'static) -> (usize, u64) {
-    let plan = Arc::new(Plan::new(seed));
-    let runs = Arc::new(Mutex::new(Vec::<Run>::new()));
-    let (planned, done, store) = (Arc::clone(&plan), Arc::clone(&runs), empty_store());
+/// Runs `body` in the schedules of `scheduler`; returns what it made in each.
+fn run_schedules<R: Send + 'static>(
+    scheduler: impl Scheduler + 'static,
+    body: impl Fn() -> R + Send + Sync + 'static,
+) -> Vec<R> {
+    let runs = Arc::new(Mutex::new(Vec::new()));
+    let done = Arc::clone(&runs);
     Runner::new(scheduler, config()).run(move || {
         sync::reset_clock();
-        let run = run::run(&planned, store.clone());
+        let run = body();
         done.lock().unwrap().push(run);
     });
     let runs = std::mem::take(&mut *runs.lock().unwrap());
-    for run in &runs {
-        check::check_run(&plan, run).unwrap_or_else(|what| panic!("{what}"));
-    }
+    runs
+}
+
+/// Checks all that was made, where locks work. Returns how many runs, and images that were opened.
+fn check_all<R: Send + Sync + 'static>(
+    seed: u64,
+    runs: Vec<R>,
+    check: impl Fn(usize, &R, &BufferPool, &mut Random) -> std::result::Result<u64, String>
+    + Send
+    + Sync
+    + 'static,
+) -> (usize, u64) {
     let count = runs.len();
     let images = alone(move || {
         let mut random = Random::new(seed);
         let pool = BufferPool::new(4 << 20);
-        let check = |(at, run)| check::check_images(&plan, run, at % 2 == 1, &pool, &mut random);
-        let counts = runs.iter().enumerate().map(check).collect::<std::result::Result<Vec<_>, _>>();
+        let mut check = |(at, run)| check(at, run, &pool, &mut random);
+        let counts: std::result::Result<Vec<_>, _> =
+            runs.iter().enumerate().map(&mut check).collect();
         counts.unwrap_or_else(|what| panic!("{what}")).iter().sum()
     });
     (count, images)
+}
+
+/// Runs the plan of `seed` in the schedules of `scheduler`, and checks what they showed.
+fn run_seed(seed: u64, scheduler: impl Scheduler + 'static) -> (usize, u64) {
+    let plan = Arc::new(Plan::new(seed));
+    let (planned, store) = (Arc::clone(&plan), empty_store());
+    let runs: Vec<Run> = run_schedules(scheduler, move || run::run(&planned, store.clone()));
+    for run in &runs {
+        check::check_run(&plan, run).unwrap_or_else(|what| panic!("{what}"));
+    }
+    check_all(seed, runs, move |at, run, pool, random| {
+        check::check_images(&plan, run, at % 2 == 1, pool, random)
+    })
+}
+
+/// The same for threads that share keys.
+fn run_shared(seed: u64, scheduler: impl Scheduler + 'static) -> (usize, u64) {
+    let plan = Arc::new(keys::Plan::new(seed));
+    let (planned, store) = (Arc::clone(&plan), keys::store_with_garbage());
+    let runs = run_schedules(scheduler, move || keys::run(&planned, store.clone()));
+    check_all(seed, runs, move |_, run, pool, random| keys::check(&plan, run, pool, random))
 }
 
 /// The seeds that the environment asks for, one or so many.
@@ -122,11 +156,11 @@ fn seeds(share: u64) -> std::ops::Range<u64> {
     }
 }
 
-fn run_all<S: Scheduler + 'static>(name: &str, scheduler: impl Fn(u64) -> S) {
+fn run_all(name: &str, run_seed: impl Fn(u64) -> (usize, u64)) {
     let begun = std::time::Instant::now();
     let (mut schedules, mut images) = (0, 0);
     for seed in seeds(2) {
-        match catch_unwind(AssertUnwindSafe(|| run_seed(seed, scheduler(seed)))) {
+        match catch_unwind(AssertUnwindSafe(|| run_seed(seed))) {
             Ok((more, more_images)) => {
                 schedules += more;
                 images += more_images;
@@ -140,12 +174,35 @@ fn run_all<S: Scheduler + 'static>(name: &str, scheduler: impl Fn(u64) -> S) {
     println!("{schedules} {name} schedules, {images} images, {:.1?}", begun.elapsed());
 }
 
+fn random_scheduler(seed: u64) -> RandomScheduler {
+    RandomScheduler::new_from_seed(seed, RUNS)
+}
+
+fn pct_scheduler(seed: u64) -> PctScheduler {
+    PctScheduler::new_from_seed(seed, DEPTH, RUNS)
+}
+
 #[test]
 fn random() {
-    run_all("random", |seed| RandomScheduler::new_from_seed(seed, RUNS));
+    run_all("random", |seed| run_seed(seed, random_scheduler(seed)));
 }
 
 #[test]
 fn pct() {
-    run_all("pct", |seed| PctScheduler::new_from_seed(seed, DEPTH, RUNS));
+    run_all("pct", |seed| run_seed(seed, pct_scheduler(seed)));
+}
+
+#[test]
+fn shared_keys_random() {
+    run_all("shared_keys_random", |seed| run_shared(seed, random_scheduler(seed)));
+}
+
+#[test]
+fn shared_keys_pct() {
+    run_all("shared_keys_pct", |seed| run_shared(seed, pct_scheduler(seed)));
+}
+
+#[test]
+fn every_seeded_bug_is_killed() {
+    super::catalogue::kill_all_in_schedules();
 }

@@ -64,6 +64,8 @@ pub(crate) enum Event {
     BarrierBegin(usize),
     /// It returned Ok.
     BarrierEnd(usize),
+    /// It failed.
+    BarrierFailed,
     /// The device has this many pages.
     Grow(u64),
     /// The test called an operation.
@@ -115,19 +117,31 @@ impl Trace {
     /// What a crash after the first `count` events leaves.
     pub(crate) fn moment(&self, count: usize) -> Moment {
         let events = &self.events[..count];
-        let covered = self.covered_until(events);
+        let barriers = Barriers::of(events);
+        let mut ends = vec![usize::MAX; self.writes.len()];
+        for (at, event) in events.iter().enumerate() {
+            if let Event::WriteEnd(id) = *event {
+                ends[id] = at;
+            }
+        }
         let mut moment = Moment {
             durable: self.start.clone(),
             pending: BTreeMap::new(),
             lengths: vec![self.start.len()],
         };
-        for (at, event) in events.iter().enumerate() {
+        let mut versions = BTreeMap::<u64, Vec<Version<'_>>>::new();
+        for (begin, event) in events.iter().enumerate() {
             match *event {
                 Event::WriteBegin(id) => {
-                    let end = events.iter().position(|e| *e == Event::WriteEnd(id));
-                    moment.add(&self.writes[id], end.is_some_and(|end| end < covered));
+                    let (write, end) = (&self.writes[id], ends[id]);
+                    let durable = barriers.cover(end);
+                    for (i, page) in write.pages.iter().enumerate() {
+                        let at = write.page.0 + i as u64;
+                        let version = Version { begin, end, durable, page };
+                        versions.entry(at).or_default().push(version);
+                    }
                 }
-                Event::Grow(len) if at < covered => {
+                Event::Grow(len) if barriers.cover(begin) => {
                     moment.durable.grow(len);
                     moment.lengths = vec![len];
                 }
@@ -135,29 +149,69 @@ impl Trace {
                 _ => {}
             }
         }
+        for (at, versions) in versions {
+            moment.add(at, &versions);
+        }
         moment
     }
+}
 
-    /// Where the latest barrier that returned was called: what ended before is durable.
-    fn covered_until(&self, events: &[Event]) -> usize {
-        let begins = events.iter().enumerate().filter_map(|(at, event)| match *event {
-            Event::BarrierBegin(id) if events.contains(&Event::BarrierEnd(id)) => Some(at),
-            _ => None,
-        });
-        begins.max().unwrap_or(0)
+/// What one write made of a page.
+struct Version<'a> {
+    begin: usize,
+    /// When it returned; never, if at the end of time.
+    end: usize,
+    durable: bool,
+    page: &'a Page,
+}
+
+/// When barriers that succeeded began, and when others failed.
+struct Barriers {
+    begun: Vec<usize>,
+    failed: Vec<usize>,
+}
+
+impl Barriers {
+    fn of(events: &[Event]) -> Self {
+        let mut begins = BTreeMap::new();
+        let (mut begun, mut failed) = (Vec::new(), Vec::new());
+        for (at, event) in events.iter().enumerate() {
+            match *event {
+                Event::BarrierBegin(id) => drop(begins.insert(id, at)),
+                Event::BarrierEnd(id) => begun.extend(begins.remove(&id)),
+                Event::BarrierFailed => failed.push(at),
+                _ => {}
+            }
+        }
+        begun.sort_unstable();
+        Self { begun, failed }
+    }
+
+    /// Whether what ended at `end` is durable: by the first barrier after it, unless one failed
+    /// before, which leaves it to chance whatever later ones say.
+    fn cover(&self, end: usize) -> bool {
+        let first_after = |list: &[usize]| list.get(list.partition_point(|&at| at <= end)).copied();
+        let failure = first_after(&self.failed).unwrap_or(usize::MAX);
+        first_after(&self.begun).is_some_and(|barrier| barrier < failure)
     }
 }
 
 impl Moment {
-    fn add(&mut self, write: &Write, durable: bool) {
-        for (i, page) in write.pages.iter().enumerate() {
-            let at = write.page.0 + i as u64;
-            if durable {
-                self.durable.set(at, Arc::clone(page));
-                self.pending.remove(&at);
-            } else {
-                self.pending.entry(at).or_default().push(Arc::clone(page));
-            }
+    /// What the `versions` of page `at` leave: a durable one is there instead of all that ended before
+    /// it began. Of two writes that overlap, either may come last.
+    fn add(&mut self, at: u64, versions: &[Version<'_>]) {
+        let last = versions.iter().rposition(|version| version.durable);
+        let settled = last.map_or(0, |last| versions[last].begin);
+        if let Some(last) = last {
+            self.durable.set(at, Arc::clone(versions[last].page));
+        }
+        let open = versions
+            .iter()
+            .enumerate()
+            .filter(|(i, version)| last.is_none_or(|last| *i != last && version.end > settled));
+        let pending: Vec<_> = open.map(|(_, version)| Arc::clone(version.page)).collect();
+        if !pending.is_empty() {
+            self.pending.insert(at, pending);
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::device::{BufferPool, DeviceInfo};
 use crate::durability::{Durability, SyncWindow};
 use crate::engine::{Background, Engine, Medium};
 use crate::error::{Error, Result};
+use crate::extent::large::Source;
+use crate::format::record::Expected;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
 use crate::sync::{Arc, Duration};
@@ -26,6 +28,8 @@ pub(crate) enum Op {
     Again(u8),
     /// Swaps in a value if the key has the one that the model says it has.
     Swap(u8, usize),
+    /// A put that expects the key to be absent, whatever it was when it was called.
+    Overtaken(u8, usize),
     Delete(u8, Durability),
     /// Puts of the first keys, delete of the last.
     Batch(Vec<(u8, Option<usize>)>, Durability),
@@ -64,7 +68,7 @@ pub(crate) fn value(op: usize, part: usize, len: usize) -> Vec<u8> {
 
 impl Op {
     /// Whether it may be acked before it is durable.
-    fn is_weak(&self) -> bool {
+    pub(crate) fn is_weak(&self) -> bool {
         match self {
             Op::Put(_, _, durability) | Op::Delete(_, durability) | Op::Batch(_, durability) => {
                 *durability != Durability::Synced
@@ -73,13 +77,33 @@ impl Op {
         }
     }
 
+    /// Whether it may be acked before it is written.
+    pub(crate) fn is_buffered(&self) -> bool {
+        match self {
+            Op::Put(_, _, durability) | Op::Delete(_, durability) | Op::Batch(_, durability) => {
+                *durability == Durability::Buffered
+            }
+            _ => false,
+        }
+    }
+
+    /// Bytes that it leaves at risk until they are flushed.
+    pub(crate) fn weak_bytes(&self) -> u64 {
+        let bytes = match self {
+            Op::Put(_, len, _) => *len,
+            Op::Batch(changes, _) => changes.iter().filter_map(|(_, len)| *len).sum(),
+            _ => 0,
+        };
+        if self.is_weak() { bytes as u64 } else { 0 }
+    }
+
     /// What the store holds after this, the `at`-th operation.
     pub(crate) fn apply(&self, at: usize, model: &mut Model) {
         match self {
             Op::Put(k, len, _) | Op::Swap(k, len) => {
                 model.insert(key(*k), value(at, 0, *len));
             }
-            Op::PutIfAbsent(k, len) => {
+            Op::PutIfAbsent(k, len) | Op::Overtaken(k, len) => {
                 model.entry(key(*k)).or_insert_with(|| value(at, 0, *len));
             }
             Op::Delete(k, _) | Op::Discard(k) => {
@@ -126,6 +150,14 @@ impl Op {
                     Err(error) => Err(error),
                 }
             }
+            Op::Overtaken(k, len) => {
+                let value = value(at, 0, *len);
+                let (source, expected) = (Source::Slice(&value), Some(Expected::Absent));
+                let stored =
+                    engine.put(&key(*k), *len as u64, source, expected, Durability::Synced)?;
+                assert_eq!(stored, !model.contains_key(&key(*k)), "L1: decided when applied");
+                Ok(true)
+            }
             Op::Swap(k, len) => {
                 let seen = model.get(&key(*k)).map(Vec::as_slice);
                 let swapped = db.compare_and_swap(key(*k), seen, Some(&value(at, 0, *len)))?;
@@ -164,6 +196,9 @@ impl Op {
     }
 }
 
+/// The most that weaker writes leave at risk.
+pub(crate) const WINDOW_BYTES: u64 = 20_000;
+
 /// A slice of a checkpoint holds two keys, so that images have several.
 const SLICE_BYTES: usize = 50;
 
@@ -183,7 +218,7 @@ impl Shape {
             .extent_bytes(self.extent_pages * page)
             .large_min(self.large_min)
             .create_new(false)
-            .sync_window(SyncWindow { bytes: 20_000, time: Duration::ZERO });
+            .sync_window(SyncWindow { bytes: WINDOW_BYTES, time: Duration::ZERO });
         let options = if self.fixed {
             options.volume_bytes(self.max_pages * page)
         } else {

@@ -1,11 +1,12 @@
 //! Work that is spread over threads for the time of a call.
 
 use super::Mutex;
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 
-/// Processor cores that threads may use.
+/// Processor cores that threads may use. Asked for once, as the system reads files to tell.
 pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
 /// Runs `work` on this thread and on as many others as there are cores besides, and items, to

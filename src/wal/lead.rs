@@ -6,6 +6,7 @@ use crate::device::Purpose;
 use crate::error::{Error, Result};
 use crate::format::ids::{BatchNo, Generation};
 use crate::metrics::Stage as Timed;
+use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Ordering};
 
 impl Log {
@@ -34,7 +35,9 @@ impl Log {
         self.recorder.stop(Timed::PutWrite, begun);
         drop(sealed.buf);
         state = self.state.lock();
-        if let Err(error) = written {
+        if let Err(error) = written
+            && !seeded(Bug::WriteErrorSwallowed)
+        {
             return self.poison(state, error);
         }
         if state.fatal.is_some() {
@@ -87,7 +90,8 @@ impl Log {
     fn may_seal(&self, state: &State) -> bool {
         let Some(batch) = &state.open else { return true };
         let worth = batch.stream_len() >= self.config.worth_bytes || state.waiting_for_room > 0;
-        !state.evidence_in_flight && (state.busy == 0 || (state.busy < self.config.depth && worth))
+        let clear = !state.evidence_in_flight || seeded(Bug::EvidenceOvertaken);
+        clear && (state.busy == 0 || (state.busy < self.config.depth && worth))
     }
 
     /// Makes all that is written now durable, applies what that uncovers, and wakes its writers.
@@ -95,18 +99,27 @@ impl Log {
         let cover = state.written;
         assert!(cover >= state.covering, "W1: the written prefix only grows");
         state.covering = cover;
+        if seeded(Bug::AckBeforeBarrier) {
+            state.durable = cover;
+            drop(state);
+            self.settle(BatchNo(0));
+            state = self.state.lock();
+        }
         drop(state);
         let begun = self.recorder.start_always();
         let result = self.volume.barrier();
         self.recorder.stop(Timed::PutFlush, begun);
         state = self.state.lock();
+        let cover = if seeded(Bug::DurableAtReturn) { state.written } else { cover };
         match result {
             Ok(()) => {}
+            Err(_) if seeded(Bug::BarrierErrorSwallowed) => {}
             // Another barrier covered it, and the volume was closed since.
             Err(Error::Closed) if state.durable >= cover => return state,
             Err(error) => return self.poison(state, error),
         }
-        // A barrier that met an error elsewhere proves nothing any more.
+        // W2: what was written before it began, not what is now. A barrier that met an error
+        // elsewhere proves nothing any more.
         if state.fatal.is_none() {
             state.durable = state.durable.max(cover);
         }
@@ -118,7 +131,7 @@ impl Log {
     /// Applies, in log order, every sealed batch that may be visible or is at most `target`;
     /// retires what is done and wakes those who wait for it.
     pub(super) fn settle(&self, target: BatchNo) {
-        let order = self.order.lock();
+        let order = (!seeded(Bug::AppliedOutOfOrder)).then(|| self.order.lock());
         let begun = self.recorder.start_always();
         let mut state = self.apply_sealed(target);
         let reached = state.retire();
@@ -147,7 +160,7 @@ impl Log {
 
     /// Makes every batch up to `upto` durable, writing the open one if need be.
     pub(super) fn flush<'a>(&'a self, mut state: Guard<'a>, upto: BatchNo) -> Result<Guard<'a>> {
-        while state.durable < upto {
+        while state.durable < upto && !seeded(Bug::SyncDoesNothing) {
             state.check_alive()?;
             let leaderless =
                 state.open.as_ref().is_some_and(|batch| batch.number <= upto && !batch.led);
@@ -170,6 +183,9 @@ impl Log {
 
     /// E1p: the log is poisoned before any caller hears of the error.
     pub(super) fn poison<'a>(&'a self, mut state: Guard<'a>, error: Error) -> Guard<'a> {
+        if seeded(Bug::FailureNotRemembered) {
+            return state;
+        }
         let first = state.fatal.is_none();
         let cause = state.poison(error);
         self.room.notify_all();

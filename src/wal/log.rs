@@ -25,6 +25,7 @@ use crate::format::log_page::{PAYLOAD_BYTES, pages_for_stream};
 use crate::format::record::Record;
 use crate::format::superblock::Anchor;
 use crate::metrics::{Recorder, Stage as Timed};
+use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Arc, AtomicU64, Condvar, Duration, Mutex, MutexGuard, Ordering};
 use std::collections::VecDeque;
 
@@ -184,7 +185,13 @@ impl Log {
                 drop(state);
                 return self.apply_buffered(number, &done, answered.then_some(conditional));
             }
+            Durability::Written if seeded(Bug::WrittenAckedInMemory) => {
+                state.open.iter_mut().for_each(|batch| batch.led &= !leads);
+                drop(state);
+                return self.apply_buffered(number, &done, answered.then_some(conditional));
+            }
             Durability::Written => Stage::Written,
+            Durability::Synced if seeded(Bug::AckAtWritten) => Stage::Written,
             Durability::Synced => Stage::Durable,
         };
         drop(if leads { self.lead(state) } else { state });
@@ -244,7 +251,9 @@ impl Log {
     }
 
     fn window_is_full(&self, state: &State, unit: &Unit<'_>) -> bool {
-        state.weak_bytes > 0 && state.weak_bytes + unit.record_bytes() > self.config.window.bytes
+        !seeded(Bug::WindowUnbounded)
+            && state.weak_bytes > 0
+            && state.weak_bytes + unit.record_bytes() > self.config.window.bytes
     }
 
     pub(super) fn wait_for_room<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
@@ -279,6 +288,7 @@ impl Log {
         // W4: a page that names the successor is durable before a page is written there.
         if let Some(naming) = state.tail.naming
             && naming > state.durable
+            && !seeded(Bug::RotationDoesNotWait)
         {
             return self.flush(state, naming);
         }
@@ -332,6 +342,9 @@ impl Log {
         let mut state = self.apply_sealed(number);
         let answer = |outcomes: &[bool]| conditional.is_none_or(|i| outcomes[i]);
         if let Some(batch) = state.open.as_mut().filter(|batch| batch.number == number) {
+            if seeded(Bug::BufferedAppliedLate) {
+                return Ok(true);
+            }
             let outcomes = self.host.apply(&batch.entries[batch.applied..]);
             batch.applied = batch.entries.len();
             batch.outcomes.extend(outcomes);
@@ -347,7 +360,9 @@ impl Log {
 
     /// A value that a read can see and that may not be on the device yet.
     pub(crate) fn read_unwritten(&self, location: Location, key_len: usize) -> Option<Vec<u8>> {
-        if self.buffered.load(Ordering::SeqCst) <= self.written.load(Ordering::SeqCst) {
+        let all_written =
+            self.buffered.load(Ordering::SeqCst) <= self.written.load(Ordering::SeqCst);
+        if all_written || seeded(Bug::UnwrittenNotFound) {
             return None;
         }
         self.state.lock().copy_unwritten(location, key_len)
@@ -385,8 +400,11 @@ impl Log {
 
     /// Runs `look` while nothing is applied, at the position it is given.
     pub(crate) fn at_rest<R>(&self, look: impl FnOnce(Position) -> R) -> R {
-        let _order = self.order.lock();
+        let _order = (!seeded(Bug::SliceNotAtRest)).then(|| self.order.lock());
         let position = self.state.lock().applied();
+        if seeded(Bug::SliceNotAtRest) {
+            (0..50).for_each(|_| sync::yield_now());
+        }
         look(position)
     }
 

@@ -23,6 +23,6 @@ pub(crate) use epoch::{Begun, begin_epoch};
 pub(crate) use host::Host;
 pub(crate) use listing::Listing;
 pub(crate) use log::{Log, LogConfig, LogStart};
-pub(crate) use replay::{Replay, Replayed, Sink};
+pub(crate) use replay::{LATER_PROOF, Replay, Replayed, Sink};
 pub(crate) use tail::Tail;
 pub(crate) use unit::{Item, Unit};

@@ -24,6 +24,7 @@ use crate::format::log_page::{
 use crate::format::moves::Moves;
 use crate::format::record::{Entries, Entry, Record, decode_record, encode_batch_entry};
 use crate::format::superblock::Anchor;
+use crate::seeded::{Bug, seeded};
 use std::collections::{BTreeSet, VecDeque};
 
 /// What replay hands its findings to.
@@ -257,10 +258,15 @@ impl<'a, S: Sink> Replay<'a, S> {
         for index in 0..first.count {
             let at = first.page.plus(u64::from(index));
             let Some(page) = self.window.page(self.volume, at)? else { return Ok(None) };
-            let Some(header) = log_page::open(page, self.store, at) else { return Ok(None) };
+            let Some(header) = log_page::open(page, self.store, at) else {
+                if seeded(Bug::PartOfBatchTaken) && index > 0 {
+                    break;
+                }
+                return Ok(None);
+            };
             let expected = LogHeader { page: at, index, chain, used: header.used, ..*first };
             let full = index + 1 == first.count || header.used as usize == log_page::PAYLOAD_BYTES;
-            if header != expected || !full {
+            if (header != expected || !full) && !seeded(Bug::BatchPagesUnchecked) {
                 return Ok(None);
             }
             stream.extend_from_slice(payload(page, &header));
@@ -274,6 +280,10 @@ impl<'a, S: Sink> Replay<'a, S> {
     /// stood in for the whole extent.
     fn enter_successor(&mut self) -> Result<Option<bool>> {
         let at = self.first_page_of(self.out.tail.successor);
+        let volume_extents = self.volume.len_pages() / u64::from(self.out.tail.extent_pages);
+        if self.out.extents.len() as u64 > volume_extents {
+            return Err(corrupt(at, "the log runs through itself"));
+        }
         // The footer may make this the only page that is read here.
         self.window.page_alone(self.volume, at)?;
         let Some(header) = self.chained(at)? else { return Ok(None) };
@@ -333,7 +343,8 @@ impl<'a, S: Sink> Replay<'a, S> {
         // An open from an anchor within the extent does not know what was there before it, nor
         // does the footer that comes of it.
         let next = fresh.clone().next().flatten();
-        if next != Some(Listed::Batch(covered.next())) && head.batch != covered {
+        let gap = next != Some(Listed::Batch(covered.next()));
+        if gap && head.batch != covered && !seeded(Bug::FooterWithGap) {
             return Ok(false);
         }
         // Where moves cannot be read, the page that they are in says why.
@@ -444,6 +455,9 @@ impl<'a, S: Sink> Replay<'a, S> {
     fn search_for_proof(&mut self) -> Result<()> {
         let missing = self.out.tail.batch.next();
         let break_at = self.break_page();
+        if seeded(Bug::ProofNotSought) {
+            return Ok(());
+        }
         if self.out.proved >= missing {
             return Err(corrupt(break_at, LATER_PROOF));
         }
@@ -451,7 +465,7 @@ impl<'a, S: Sink> Replay<'a, S> {
         let mut pages = 0;
         let mut seen = BTreeSet::from([self.out.tail.extent]);
         let mut regions = VecDeque::from([(self.out.tail.extent, self.out.tail.next)]);
-        if seen.insert(self.out.tail.successor) {
+        if seen.insert(self.out.tail.successor) && !seeded(Bug::ProofInOneExtent) {
             regions.push_back((self.out.tail.successor, 0));
         }
         while let Some((extent, first)) = regions.pop_front() {
@@ -460,13 +474,17 @@ impl<'a, S: Sink> Replay<'a, S> {
                 let Some(header) = self.live_header(at)? else { continue };
                 // Pages other than its header are written only when an epoch has begun for good.
                 let begun = header.epoch > self.out.tail.epoch && header.kind != PageKind::Epoch;
-                if header.durable >= missing || begun {
+                let proves = match seeded(Bug::BatchesCounted) {
+                    true => header.batch.0 >= missing.0 + 2,
+                    false => header.durable >= missing,
+                };
+                if proves || begun {
                     return Err(corrupt(break_at, LATER_PROOF));
                 }
                 self.prove(&header)?;
                 let records = matches!(header.kind, PageKind::Batch | PageKind::Epoch);
                 pages += u64::from(records && header.batch >= missing);
-                if seen.insert(header.successor) {
+                if seen.insert(header.successor) && !seeded(Bug::ProofInOneExtent) {
                     regions.push_back((header.successor, 0));
                 }
             }
@@ -540,7 +558,7 @@ impl<'a, S: Sink> Replay<'a, S> {
     }
 }
 
-const LATER_PROOF: &str = "a later page proves that the log goes on here";
+pub(crate) const LATER_PROOF: &str = "a later page proves that the log goes on here";
 
 fn corrupt(page: PageNo, what: &'static str) -> Error {
     Error::Corrupt { page: page.0, key: None, what }

@@ -11,6 +11,7 @@ use crate::format::image::Position;
 use crate::format::location::Location;
 use crate::format::record::{Entries, Entry};
 use crate::format::superblock::Anchor;
+use crate::seeded::{Bug, seeded};
 use crate::sync::{Arc, Instant};
 use std::collections::VecDeque;
 
@@ -156,7 +157,7 @@ impl State {
         let pages = batch.pages();
         self.tail.chain = chain;
         self.tail.batch = batch.number;
-        self.tail.next += pages as u32;
+        self.tail.next += pages as u32 - u32::from(seeded(Bug::PageWrittenAgain));
         self.tail.listed.extend(&batch.listed);
         let listed = std::mem::take(&mut batch.listed);
         self.idle(listed);
@@ -186,7 +187,7 @@ impl State {
             buf: Some(buf),
             on_device: false,
             synced: batch.synced,
-            written_visible: batch.written,
+            written_visible: batch.written || seeded(Bug::AckAtWritten),
             entries: Arc::new(batch.entries),
             applied: batch.applied,
             outcomes: batch.outcomes,
@@ -208,7 +209,8 @@ impl State {
                     self.busy -= 1;
                 }
             }
-            if flight.number == self.written.next() && flight.on_device {
+            let next = flight.number == self.written.next() || seeded(Bug::WrittenOutOfOrder);
+            if next && flight.on_device {
                 self.written = flight.number;
             }
         }
@@ -227,6 +229,9 @@ impl State {
     fn visible(&self) -> BatchNo {
         if self.fatal.is_some() {
             return self.durable;
+        }
+        if seeded(Bug::VisibleBeforeDurable) {
+            return self.written;
         }
         self.flights
             .iter()

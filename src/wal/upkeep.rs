@@ -13,6 +13,7 @@ use crate::format::footer::{FooterHead, HEAD_BYTES, footer_pages};
 use crate::format::ids::{BatchNo, ExtentNo, Generation, PAGE_BYTES};
 use crate::format::log_page::{LogHeader, PAYLOAD_BYTES, PageKind, seal, write_stream};
 use crate::format::record::Record;
+use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Duration, Ordering};
 
 /// Time after which a footer is tried again that waits for its batches to be durable.
@@ -107,7 +108,8 @@ impl Log {
             durable: state.durable,
             tail: &state.tail,
         };
-        let header = identity.header(PageKind::Evidence);
+        let mut header = identity.header(PageKind::Evidence);
+        header.page.0 -= u64::from(seeded(Bug::EvidenceOverBatch));
         seal(&mut page, &header);
         state.evidence_in_flight = true;
         drop(state);
@@ -131,7 +133,11 @@ impl Log {
             return Ok(false);
         }
         let durable = state.durable;
-        let Some(sealed) = state.footers.front().filter(|tail| tail.batch <= durable) else {
+        let Some(sealed) = state
+            .footers
+            .front()
+            .filter(|tail| tail.batch <= durable || seeded(Bug::FooterBeforeDurable))
+        else {
             return Ok(false);
         };
         let mut pages = self.buffer(footer_pages(sealed.listed.len()))?;
@@ -194,6 +200,7 @@ impl Log {
         durable: BatchNo,
         pages: &mut [u8],
     ) -> crate::format::ids::PageNo {
+        let durable = if seeded(Bug::FooterBeforeDurable) { sealed.batch } else { durable };
         assert!(sealed.batch <= durable, "a footer proves the batches of its extent");
         let count = pages.len() / PAGE_BYTES;
         let first = u64::from(sealed.extent_pages) - count as u64;

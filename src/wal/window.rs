@@ -3,6 +3,7 @@
 use crate::device::{AlignedBuf, BufferPool, Volume};
 use crate::error::Result;
 use crate::format::ids::{PAGE_BYTES, PageNo};
+use crate::seeded::{Bug, seeded};
 
 /// Pages read ahead, within an extent.
 pub(super) struct Window {
@@ -72,6 +73,10 @@ impl Window {
         loop {
             match volume.read(at, &mut self.buf[..PAGE_BYTES]) {
                 Ok(()) => break,
+                Err(_) if seeded(Bug::UnreadableIsTorn) => {
+                    self.buf[..PAGE_BYTES].fill(0);
+                    break;
+                }
                 Err(error) if tries == 0 => return Err(error),
                 Err(_) => tries -= 1,
             }

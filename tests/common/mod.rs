@@ -177,17 +177,29 @@ pub(crate) fn skip(why: &str) {
 pub(crate) struct Loop {
     name: String,
     backing: PathBuf,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 impl Loop {
     /// `None`, with a note, where there are no loop devices.
     pub(crate) fn new(bytes: u64) -> Option<Self> {
         let dir = disk_dir();
-        let backing = dir.path().join("backing");
+        let mut device = Self::on(dir.path(), bytes)?;
+        device._dir = Some(dir);
+        Some(device)
+    }
+
+    /// One whose file is in `directory`.
+    pub(crate) fn on(directory: &Path, bytes: u64) -> Option<Self> {
+        let backing = directory.join("backing");
         File::create(&backing).unwrap().set_len(bytes).unwrap();
         let name = run("losetup", &["--find", "--show", backing.to_str()?])?;
-        Some(Self { name, backing, _dir: dir })
+        Some(Self { name, backing, _dir: None })
+    }
+
+    /// The file under it.
+    pub(crate) fn backing(&self) -> &Path {
+        &self.backing
     }
 
     /// The same device, read-only from now on.

@@ -49,6 +49,8 @@ pub(super) struct Plan {
     pub(super) history: History,
     pub(super) background: Background,
     window_bytes: u64,
+    worth_bytes: usize,
+    pub(super) latency: Duration,
 }
 
 impl Plan {
@@ -62,7 +64,9 @@ impl Plan {
         let changes = |calls: &Vec<Call>| calls.iter().map(Call::changes).collect::<Vec<_>>();
         let history = History::new(&threads.iter().map(changes).collect::<Vec<_>>());
         let window_bytes = [1500, 20_000][random.below(2) as usize];
-        Self { threads, history, background, window_bytes }
+        let worth_bytes = worth_bytes(&mut random);
+        let latency = latency(&mut random);
+        Self { threads, history, background, window_bytes, worth_bytes, latency }
     }
 
     pub(super) fn options(&self) -> Options {
@@ -74,7 +78,8 @@ impl Plan {
             Background::Threads => Duration::from_millis(5),
             Background::Manual => Duration::ZERO,
         };
-        Options { evidence_after, checkpoint_log_bytes: 40_000, ..options }
+        let worth_bytes = self.worth_bytes;
+        Options { evidence_after, worth_bytes, checkpoint_log_bytes: 40_000, ..options }
     }
 }
 
@@ -90,6 +95,17 @@ impl Call {
             _ => Vec::new(),
         }
     }
+}
+
+/// From how many bytes on a batch goes out behind others: from any, so that several are under way, or
+/// none.
+pub(super) fn worth_bytes(random: &mut Random) -> usize {
+    [1, 32 << 10][random.below(2) as usize]
+}
+
+/// How often others come first while something is written.
+pub(super) fn latency(random: &mut Random) -> Duration {
+    Duration::from_micros([0, 1, 6][random.below(3) as usize])
 }
 
 fn durability(random: &mut Random) -> Durability {

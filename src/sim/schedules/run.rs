@@ -59,7 +59,7 @@ struct Actor {
 }
 
 pub(super) fn run(plan: &Arc<Plan>, store: Pages) -> Run {
-    let device = SimDevice::new(store);
+    let device = SimDevice::new(store).with_latency(plan.latency);
     let pool = BufferPool::new(1 << 20);
     let engine = open_with(&device, &pool, plan.options(), plan.background).unwrap();
     let db = Db::new(Arc::clone(&engine));

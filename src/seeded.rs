@@ -1,0 +1,202 @@
+//! Deliberate bugs, for the tests to find: `sim::catalogue` says which test finds each. At most one
+//! is there, in a process of its own whose environment names it. Outside of tests there is none,
+//! and what asks for one is compiled out.
+
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A deliberate bug.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Bug {
+            $($(#[$doc])* $name,)*
+        }
+
+        #[cfg(test)]
+        impl Bug {
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+bugs! {
+    /// D is what was written when a barrier returned, not when it began.
+    DurableAtReturn,
+    /// A batch counts as written though one before it is not.
+    WrittenOutOfOrder,
+    /// A barrier is not issued.
+    AckWithoutBarrier,
+    /// A batch is acknowledged as its barrier begins.
+    AckBeforeBarrier,
+    /// A `Synced` write is acknowledged when it is written.
+    AckAtWritten,
+    /// A `Written` write is acknowledged from memory.
+    WrittenAckedInMemory,
+    /// A failed write counts as done.
+    WriteErrorSwallowed,
+    /// A failed barrier counts as done.
+    BarrierErrorSwallowed,
+    /// A failed barrier is tried again.
+    BarrierRetried,
+    /// The handle goes on after a failed transfer.
+    FailureNotRemembered,
+    /// Any amount of weaker writes waits for a flush.
+    WindowUnbounded,
+    /// `sync` waits for nothing.
+    SyncDoesNothing,
+    /// A batch starts where the one before it ends, on the same page.
+    PageWrittenAgain,
+    /// Evidence goes to where the last batch is.
+    EvidenceOverBatch,
+    /// A batch is written while evidence is on its way to the same page.
+    EvidenceOvertaken,
+    /// The log enters an extent before a page that names it is durable.
+    RotationDoesNotWait,
+    /// The log enters an extent that was not prepared.
+    PreparationSkipped,
+    /// A footer is written before its batches are durable.
+    FooterBeforeDurable,
+    /// A footer is taken though it begins after a gap.
+    FooterWithGap,
+    /// The barrier before an open reads is not issued.
+    OpenWithoutBarrier,
+    /// The epoch's header is not made durable.
+    EpochWithoutBarrier,
+    /// An open goes on in the epoch before.
+    EpochReissued,
+    /// Nobody looks for proof at a break.
+    ProofNotSought,
+    /// Proof is looked for in the extent of the break only.
+    ProofInOneExtent,
+    /// Batches are counted instead: a break is corruption if a later batch is there that must have
+    /// waited for it.
+    BatchesCounted,
+    /// A page that cannot be read is one of zeros.
+    UnreadableIsTorn,
+    /// The pages of a batch after its first are taken as they are.
+    BatchPagesUnchecked,
+    /// A batch of which pages are missing is taken as far as it is there.
+    PartOfBatchTaken,
+    /// Large values of unproved batches are not verified.
+    LargeNotVerified,
+    /// Records of the log before a slice's position are applied again, and conditional ones with the
+    /// answer that the image gives.
+    PositionIgnored,
+    /// Deletes are not replayed.
+    DeletesNotReplayed,
+    /// The older superblock counts.
+    OlderSuperblock,
+    /// A superblock goes where the newest is.
+    SuperblockInPlace,
+    /// A superblock is not made durable.
+    SuperblockWithoutBarrier,
+    /// The superblock names an image that may not be whole yet.
+    SuperblockBeforeImage,
+    /// An image shows what is not durable.
+    RootBeforeDurable,
+    /// A slice states a later position than it has.
+    PositionTooLate,
+    /// The log goes on from where the image ended.
+    AnchorTooLate,
+    /// A slice is copied while batches are applied.
+    SliceNotAtRest,
+    /// The previous image is given up when the next begins.
+    OldImageFreedEarly,
+    /// The newest image is given up when the next begins.
+    NewestImageFreedEarly,
+    /// The log is kept for the newest checkpoint only.
+    OlderLogNotKept,
+    /// Log extents are used again though a checkpoint needs them.
+    KeptLogIgnored,
+    /// The older image is not known to be there after an open.
+    OlderImageForgotten,
+    /// Copies of the collector's are not made durable before the log refers to them.
+    CopiesWithoutBarrier,
+    /// A record is moved wherever it is by now.
+    RelocateUnconditional,
+    /// A record is moved to where it was deleted.
+    RelocateCreates,
+    /// A move is decided when it is ordered: replay does it whatever came before.
+    RelocateReplayedUnconditionally,
+    /// Space is free when what removed the last reference is durable.
+    FreedBeforeProof,
+    /// Space is free at once.
+    FreedAtOnce,
+    /// Space is free though someone may be reading it.
+    ReadersIgnored,
+    /// Space is free though views show what is in it.
+    HeldIgnored,
+    /// The same of large values.
+    HeldLargeIgnored,
+    /// Large extents are not announced.
+    LargeUnannounced,
+    /// Value extents are not announced.
+    ValuesUnannounced,
+    /// All lives that begin in one epoch have one number.
+    IncarnationReissued,
+    /// The superblock says what is free.
+    StoredFreeMap,
+    /// The collector copies what fails its checksum under a new one.
+    DamageCopied,
+    /// A condition is decided when it is ordered.
+    ConditionDecidedEarly,
+    /// A swap takes effect if the key is there at all.
+    SwapIgnoresLocation,
+    /// `put_if_absent` takes effect in any case.
+    AbsenceNotRequired,
+    /// What is not durable is visible though all is `Synced`.
+    VisibleBeforeDurable,
+    /// Batches are applied by whoever comes first.
+    AppliedOutOfOrder,
+    /// A `Buffered` write is applied when it is durable.
+    BufferedAppliedLate,
+    /// A value that is not written yet is looked for on the device.
+    UnwrittenNotFound,
+    /// A log page is read without its checksum.
+    LogChecksumIgnored,
+    /// A packed record is read without its checksum.
+    PackedChecksumIgnored,
+    /// A large value is read without its checksums.
+    LargeChecksumIgnored,
+    /// A log page of an earlier life of its extent is read.
+    EarlierLifeRead,
+    /// A packed record of another key is read.
+    OtherKeyRead,
+    /// What cannot be read is absent.
+    ErrorIsAbsence,
+    /// Views show what is written after them.
+    ViewsMove,
+    /// A volume is opened twice in one process.
+    SecondHandle,
+    /// A forked child's handle works.
+    ForkUnnoticed,
+    /// Nothing is written. Every test of the device in memory must notice.
+    Canary,
+    /// Nothing is different. No test may notice.
+    #[cfg(test)]
+    Harmless,
+}
+
+/// Whether `bug` is to be there: never.
+#[cfg(not(test))]
+pub(crate) const fn seeded(_: Bug) -> bool {
+    false
+}
+
+/// Whether `bug` is to be there.
+#[cfg(test)]
+pub(crate) fn seeded(bug: Bug) -> bool {
+    chosen() == Some(bug)
+}
+
+/// Names the bug that is to be there.
+#[cfg(test)]
+pub(crate) const VARIABLE: &str = "EXTENTDB_BUG";
+
+#[cfg(test)]
+fn chosen() -> Option<Bug> {
+    static CHOSEN: std::sync::OnceLock<Option<Bug>> = std::sync::OnceLock::new();
+    let named = |name: String| {
+        let bug = Bug::ALL.iter().find(|bug| format!("{bug:?}") == name);
+        *bug.unwrap_or_else(|| panic!("{VARIABLE}={name}: there is no such bug"))
+    };
+    *CHOSEN.get_or_init(|| std::env::var(VARIABLE).ok().map(named))
+}
