@@ -85,8 +85,9 @@ impl ImageSize {
     }
 
     fn index_bytes(&self) -> u64 {
-        let grown = self.grown.load(Ordering::SeqCst);
-        self.measured.load(Ordering::SeqCst).wrapping_add(grown)
+        // In this order: what a measurement took off has grown by the time that it is seen.
+        let measured = self.measured.load(Ordering::SeqCst);
+        measured.wrapping_add(self.grown.load(Ordering::SeqCst))
     }
 
     fn pages_of(&self, index_bytes: u64) -> u64 {
