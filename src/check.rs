@@ -29,7 +29,8 @@ pub struct CheckReport {
     /// Damage that costs nothing yet: a copy of what is there twice. Closing the volume mends
     /// superblocks, [`Db::checkpoint`](crate::Db::checkpoint) checkpoints.
     pub warnings: Vec<String>,
-    /// What is damaged; each names the page, and the key where there is one.
+    /// What is damaged; each names the page, and the key where there is one. Where what memory says of
+    /// an extent is wrong it is [`Error::Miscounted`].
     pub problems: Vec<Error>,
 }
 

@@ -533,7 +533,8 @@ impl Db {
         self.engine.sync()
     }
 
-    /// Reads and verifies everything: superblocks, every page of the log, every value.
+    /// Reads and verifies everything: superblocks, every page of the log, every value. And holds what
+    /// memory says of the space in use against the keys.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -93,6 +93,18 @@ pub enum Error {
         /// What was found.
         what: &'static str,
     },
+    /// What is kept in memory of an extent disagrees with the index: a bug, or memory that is faulty.
+    /// The volume is whole: open it again, which derives all of it anew. Only
+    /// [`Db::check`](crate::Db::check) looks for it.
+    #[error(
+        "memory is wrong about the extent at page {page}: {what}; close the volume and open it again"
+    )]
+    Miscounted {
+        /// The extent's first page.
+        page: u64,
+        /// What was found.
+        what: &'static str,
+    },
     /// Another handle has the volume open. Close it first; clones of one [`Db`](crate::Db) may
     /// be shared freely within a process.
     #[error("{path} is in use{}; close it there first", pid_suffix(pid), path = path.display())]

@@ -2,10 +2,11 @@
 
 use super::Engine;
 use super::image::Root;
+use super::load::add_live;
 use super::recovery::{Found, find_superblock};
 use crate::check::CheckReport;
 use crate::error::{Error, Result};
-use crate::format::ids::BatchNo;
+use crate::format::ids::{BatchNo, PageNo};
 use crate::format::location::{Home, Location};
 use crate::format::record::{Entries, Record};
 use crate::format::superblock::Checkpoint;
@@ -40,7 +41,7 @@ impl Sink for Counting {
 
 impl Engine {
     /// Superblocks, checkpoint images, every page of the log after the newest, every value that a
-    /// key has.
+    /// key has; and whether what is kept of live bytes is what the keys say.
     pub(crate) fn check(&self) -> Result<CheckReport> {
         self.check_usable()?;
         let mut report = CheckReport::default();
@@ -149,9 +150,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Reads every value, and counts what is live as an open does.
     fn check_values(&self, report: &mut CheckReport) -> Result<()> {
-        for found in self.view()?.range(Bound::Unbounded, Bound::Unbounded) {
+        let space = &self.core.space;
+        let (view, kept) = self.log.at_rest(|_| (self.view(), space.kept_counts()));
+        let mut live = space.no_liveness();
+        let mut sound = true;
+        for found in view?.range(Bound::Unbounded, Bound::Unbounded) {
             let location = found.location();
+            sound &= add_live(space, &mut live, found.key().len(), location);
             report.keys += 1;
             match self.verify(found.key(), location) {
                 Ok(()) => report.value_bytes += u64::from(location.value_len()),
@@ -159,6 +166,51 @@ impl Engine {
                 Err(error) => report.problems.push(error),
             }
         }
+        let differing = kept.differing(&live, space.extent_pages());
+        let what = "the live bytes that are kept of it are not those of its keys";
+        let miscounted = |page: PageNo| Error::Miscounted { page: page.0, what };
+        report.problems.extend(differing.into_iter().map(miscounted));
+        if !sound {
+            report.problems.push(miscounted(PageNo(self.core.volume.len_pages())));
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+
+    #[test]
+    fn counts_that_are_not_those_of_the_index_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options::new().extent_bytes(64 << 10).volume_bytes(4 << 20);
+        let engine = Engine::open(&dir.path().join("data.vol"), &options).unwrap();
+        let db = crate::db::Db::new(crate::sync::Arc::clone(&engine));
+        for key in 0..40_u8 {
+            db.put([key], [key; 1000]).unwrap();
+            db.put([key, key], vec![key; 20_000]).unwrap();
+        }
+        for key in (0..40_u8).step_by(3) {
+            db.delete([key]).unwrap();
+            db.delete([key, key]).unwrap();
+        }
+        let problems = || {
+            let pages = db.check().unwrap().problems.into_iter().map(|problem| match problem {
+                Error::Miscounted { page, .. } => page,
+                other => panic!("{other}"),
+            });
+            pages.collect::<Vec<_>>()
+        };
+        assert_eq!(problems(), [0; 0]);
+        let space = &engine.core.space;
+        let large = engine.locate(&[1, 1]).unwrap().unwrap().page();
+        let small = space.extent_of(engine.locate(&[1]).unwrap().unwrap().page());
+        space.miscount(small, large);
+        let first = |extent: crate::format::ids::ExtentNo| u64::from(extent.0) * 16;
+        let mut expected = [first(small), first(space.extent_of(large))];
+        expected.sort_unstable();
+        assert_eq!(problems(), expected);
     }
 }

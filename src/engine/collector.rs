@@ -10,16 +10,19 @@
 //!    came first wins.
 //! 4. What nothing refers to, the victims among it, goes into [quarantine](super::quarantine), and
 //!    is free after it (G3).
+//!
+//! Where that gives nothing, large extents are [emptied](super::evacuation).
 
 use super::checkpoint::Checkpointer;
 use super::core::Core;
+use super::evacuation::Evacuation;
 use super::pacer::Pacer;
 use super::relocation::Relocation;
 use super::renewal::Renewal;
 use super::scan::for_each_record;
 use super::victims::{Choice, choose, least_gain};
 use crate::error::{Error, Result};
-use crate::extent::{Candidate, Collected, Usage, bytes_of};
+use crate::extent::{Candidate, Collected, Plan, Usage, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation};
 use crate::metrics::{Collection, Noted};
 use crate::sync::{Arc, Condvar, Duration, Mutex, MutexGuard};
@@ -34,6 +37,8 @@ const LEFT_PAGES: u64 = 4;
 
 /// Records that are looked at between two rests: as many as take no longer than a read.
 const RECORDS_AT_A_TIME: usize = 64;
+/// How often values are moved closer together for one put.
+const MOST_PACKED: u32 = 32;
 /// How often a put may lose the room that was made for it to another.
 const RACES: u32 = 4;
 
@@ -44,6 +49,7 @@ pub(crate) struct Collector {
     log: Arc<Log>,
     checkpointer: Arc<Checkpointer>,
     renewal: Arc<Renewal>,
+    evacuation: Evacuation,
     work: Mutex<Relocation>,
     /// What it did last, or why it did nothing.
     noted: Noted,
@@ -80,6 +86,7 @@ impl Collector {
             log: Arc::clone(log),
             checkpointer: Arc::clone(checkpointer),
             renewal: Arc::clone(renewal),
+            evacuation: Evacuation::new(core, log, renewal),
             work: Mutex::new(Relocation::new(core, log, renewal)),
             noted: Noted::default(),
             busy: Mutex::new(false),
@@ -92,13 +99,28 @@ impl Collector {
         self.noted.get()
     }
 
+    /// Bytes of large values that were moved.
+    pub(crate) fn moved_large_bytes(&self) -> u64 {
+        self.evacuation.copied_bytes()
+    }
+
+    /// Calls `meanwhile` the next time that large values have been copied and no record says so yet.
+    #[cfg(test)]
+    pub(crate) fn when_copied(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        self.evacuation.when_copied(Box::new(meanwhile));
+    }
+
     /// Collects all that is worth it, whatever the contract allows.
     pub(crate) fn run(&self) -> Result<()> {
         let _hurry = self.core.governor.hurry();
         let now = self.core.space.newest_incarnation();
-        while let Some(turn) = self.take_turn(|| false)
-            && self.round(&mut turn.work(), now, &Pacer::new(&self.core, true))?
-        {}
+        let pacer = Pacer::new(&self.core, true);
+        while let Some(turn) = self.take_turn(|| false) {
+            let work = &mut turn.work();
+            if !self.round(work, now, &pacer)? && !self.evacuate(work, None, false, &pacer)? {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -112,14 +134,29 @@ impl Collector {
     /// Tries to have room for a put that was refused first at `since`, so that nothing is moved
     /// twice for it, and so many times; whether it is worth trying it again. Where others took what
     /// there was for it, or room of another kind is wanted, whatever can be collected is in the end.
-    pub(crate) fn make_room(&self, since: Incarnation, refusals: u32) -> Result<bool> {
+    /// The put may be of a large value of so many `pages`.
+    pub(crate) fn make_room(
+        &self,
+        since: Incarnation,
+        refusals: u32,
+        pages: Option<u64>,
+    ) -> Result<bool> {
         let _hurry = self.core.governor.hurry();
+        let pacer = Pacer::new(&self.core, true);
         let mut gained = false;
         loop {
-            let may_try = || (gained || refusals < RACES) && self.core.space.spare_extents() > 0;
+            let may_try =
+                || (gained || refusals < RACES) && self.core.space.has_room_for_put(pages);
             let Some(turn) = self.take_turn(may_try) else { return Ok(true) };
-            if !self.round(&mut turn.work(), since, &Pacer::new(&self.core, true))? {
-                return Ok(gained);
+            let work = &mut turn.work();
+            if !self.round(work, since, &pacer)? {
+                // As long as anything is pinned, what is moved stays where it was as well.
+                let is_pinned = self.core.index.pins().count > 0;
+                if is_pinned {
+                    return Ok(gained);
+                }
+                let may_pack = pages.is_some() && refusals <= MOST_PACKED;
+                return Ok(self.evacuate(work, pages, may_pack, &pacer)? || gained);
             }
             gained = true;
         }
@@ -191,7 +228,14 @@ impl Collector {
             self.noted.set(Collection::AtEase);
             return Ok(false);
         }
-        self.round(&mut work, self.core.space.newest_incarnation(), pacer)
+        let now = self.core.space.newest_incarnation();
+        if self.round(&mut work, now, pacer)? {
+            return Ok(true);
+        }
+        match self.core.space.is_short_of_reserve() {
+            true => self.evacuate(&mut work, None, false, pacer),
+            false => Ok(false),
+        }
     }
 
     /// One thing that gives space back, or brings that nearer, with extents of lives up to `since`.
@@ -336,6 +380,54 @@ impl Collector {
             })?;
         }
         relocation.flush(pacer)
+    }
+
+    /// Empties large extents, where that makes room: as many adjacent ones as a value of `pages`
+    /// wants, or more of them than before, or longer holes in them. Whether anything was moved.
+    fn evacuate(
+        &self,
+        work: &mut Relocation,
+        pages: Option<u64>,
+        may_pack: bool,
+        pacer: &Pacer<'_>,
+    ) -> Result<bool> {
+        let space = &self.core.space;
+        if pages.is_some_and(|pages| !space.has_pages(pages)) {
+            return Ok(false);
+        }
+        let unfinished = self.log.unfinished();
+        let adjacent =
+            pages.filter(|&pages| pages > u64::from(space.extent_pages())).and_then(|pages| {
+                space.plan_adjacent(pages, space.candidates(|extent| unfinished.contains(&extent)))
+            });
+        let pack = || may_pack.then(|| space.plan_longer_holes()).flatten();
+        let plan = adjacent.or_else(|| space.plan_gain()).or_else(pack);
+        let Some(plan) = plan else { return Ok(false) };
+        if plan.is_nothing() {
+            return Ok(true);
+        }
+        space.withhold(&plan);
+        let emptied = self.empty(work, &plan, pacer);
+        space.release(&plan);
+        self.core.measure_image();
+        self.core.take_stock();
+        match emptied {
+            Err(Error::Full { .. }) => Ok(false),
+            emptied => emptied,
+        }
+    }
+
+    fn empty(&self, work: &mut Relocation, plan: &Plan, pacer: &Pacer<'_>) -> Result<bool> {
+        self.noted.set(Collection::Collecting);
+        let mut moved = !plan.victims.is_empty();
+        if moved {
+            self.collect(work, plan.victims.clone(), pacer)?;
+            work.finish(pacer).map_err(|error| self.log.failure(error))?;
+        }
+        moved |= self.evacuation.run(plan, pacer)?;
+        self.renewal.quarantine.lock().turn_over();
+        self.see_off()?;
+        Ok(moved)
     }
 
     /// Whether log that only checkpoints keep is in the way of collecting: what another checkpoint

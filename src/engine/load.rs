@@ -148,7 +148,12 @@ impl<'a> Loading<'a> {
 }
 
 /// False where the volume has no such page.
-fn add_live(space: &Space, liveness: &mut Liveness, key_len: usize, location: Location) -> bool {
+pub(super) fn add_live(
+    space: &Space,
+    liveness: &mut Liveness,
+    key_len: usize,
+    location: Location,
+) -> bool {
     let bytes = record_bytes(key_len, location);
     match location.home() {
         Home::Log | Home::Value => liveness.add_record(space.extent_of(location.page()), bytes),

@@ -12,6 +12,7 @@ mod collector;
 mod core;
 mod creation;
 mod delta;
+mod evacuation;
 mod geometry;
 mod governor;
 mod image;
@@ -24,6 +25,7 @@ mod recovery;
 mod relocation;
 mod renewal;
 mod scan;
+mod stored;
 mod victims;
 mod write;
 
@@ -141,6 +143,12 @@ impl Engine {
         self.collector.step()
     }
 
+    /// Calls `meanwhile` the next time that large values have been copied and no record says so yet.
+    #[cfg(test)]
+    pub(crate) fn when_copied(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        self.collector.when_copied(meanwhile);
+    }
+
     /// Runs the steps beside the commits that are due.
     #[cfg(test)]
     pub(crate) fn step(&self) -> Result<()> {
@@ -212,6 +220,7 @@ impl Engine {
         metrics.allowed_bytes = bytes(self.core.allowed_extents());
         metrics.held_bytes = bytes(usage.held);
         metrics.collection = self.collector.collection();
+        metrics.moved_large_bytes = self.collector.moved_large_bytes();
         let pins = self.core.index.pins();
         metrics.pins = pins.count as u64;
         metrics.oldest_pin_age = pins.oldest_since.map(|since| since.elapsed());

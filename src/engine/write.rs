@@ -1,6 +1,7 @@
 //! Puts, deletes and batches on their way to the log.
 
 use super::Engine;
+use crate::device::Purpose;
 use crate::durability::Durability;
 use crate::error::{Error, Result};
 use crate::extent::Allocation;
@@ -44,6 +45,8 @@ struct Room {
     /// What came to be later is not moved for it.
     since: Option<Incarnation>,
     refusals: u32,
+    /// How many adjacent ones it wants, if it is of a large value.
+    pages: Option<u64>,
 }
 
 impl Room {
@@ -52,7 +55,7 @@ impl Room {
     fn make(&mut self, engine: &Engine, full: Error) -> Result<()> {
         let since = *self.since.get_or_insert_with(|| engine.core.space.newest_incarnation());
         self.refusals += 1;
-        let made = engine.collector.make_room(since, self.refusals)?;
+        let made = engine.collector.make_room(since, self.refusals, self.pages)?;
         if made { Ok(()) } else { Err(engine.full(full)) }
     }
 }
@@ -139,7 +142,7 @@ impl Engine {
         self.check_usable()?;
         check_key(key)?;
         check_value(new.map_or(0, <[u8]>::len) as u64)?;
-        let mut room = Room::default();
+        let mut room = Room { pages: self.large_pages(key, new), ..Room::default() };
         loop {
             // Until the swap is applied, no other value takes the place that it expects this one at.
             let view = self.view()?;
@@ -278,16 +281,19 @@ impl Engine {
         expected: Option<Expected>,
     ) -> Result<Written> {
         let shape = LargeShape { key_len: key.len(), value_len };
+        let pages = shape.pages();
         let allocate = || {
             self.log.check_usable()?;
-            self.core.space.allocate(shape.pages())
+            self.core.space.allocate(pages)
         };
-        let allocation =
-            self.with_room(swaps(expected), allocate).map_err(|error| self.log.failure(error))?;
+        let allocation = self
+            .with_room(Some(pages), swaps(expected), allocate)
+            .map_err(|error| self.log.failure(error))?;
         let writer = LargeWriter {
             volume: &self.core.volume,
             pool: &self.core.pool,
             store: self.core.store,
+            purpose: Purpose::Large,
         };
         match writer.write(&allocation, key, value_len, source) {
             Ok(pointer) => Ok(Written { allocation, pointer }),
@@ -323,7 +329,8 @@ impl Engine {
         self.log.check_size(&unit)?;
         let commit = || self.log.commit(&unit, durability);
         let done = if unit.needs_space() {
-            self.with_room(items.iter().any(|(record, _)| swaps(record.expected())), commit)?
+            let swaps = items.iter().any(|(record, _)| swaps(record.expected()));
+            self.with_room(None, swaps, commit)?
         } else {
             self.renewal.with_log(commit).map_err(|error| self.full(error))?
         };
@@ -334,10 +341,15 @@ impl Engine {
     }
 
     /// Does `work`, which is refused and has no effect where the volume is full: makes room then, and
-    /// tries again. Whoever `swaps` holds a view, for which nothing could be freed, and has to let go
-    /// of it first.
-    fn with_room<T>(&self, swaps: bool, work: impl Fn() -> Result<T>) -> Result<T> {
-        let mut room = Room::default();
+    /// tries again. It may want so many adjacent `pages`. Whoever `swaps` holds a view, for which
+    /// nothing could be freed, and has to let go of it first.
+    fn with_room<T>(
+        &self,
+        pages: Option<u64>,
+        swaps: bool,
+        work: impl Fn() -> Result<T>,
+    ) -> Result<T> {
+        let mut room = Room { pages, ..Room::default() };
         loop {
             match work() {
                 Err(full @ Error::Full { .. }) if !swaps => room.make(self, full)?,
@@ -367,6 +379,13 @@ impl Engine {
             self.commit(some, durability)?;
         }
         Ok(Vec::new())
+    }
+
+    /// How many adjacent pages `value` takes, if it is a large one.
+    fn large_pages(&self, key: &[u8], value: Option<&[u8]>) -> Option<u64> {
+        let (key_len, value_len) = (key.len(), value?.len() as u32);
+        let is_large = !self.travels_in_log(key_len, value_len);
+        is_large.then(|| LargeShape { key_len, value_len }.pages())
     }
 
     /// Whether a value of this length is logged beside its key.

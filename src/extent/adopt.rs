@@ -1,10 +1,10 @@
 //! The extent table as an open finds it: from the image, the log, and the index.
 
-use super::liveness::Liveness;
+use super::liveness::{KeptCounts, Liveness};
 use super::space::Space;
 use super::table::{Extent, Table};
 use crate::format::extent_state::{ExtentState, Role};
-use crate::format::ids::{ExtentNo, Incarnation};
+use crate::format::ids::{ExtentNo, Incarnation, PageNo};
 use crate::seeded::{Bug, seeded};
 use crate::sync::Ordering;
 use std::collections::BTreeMap;
@@ -87,6 +87,25 @@ impl Space {
     /// Forgets what was adopted: another checkpoint tells it.
     pub(crate) fn forget(&self) {
         *self.table.write() = Table::new(self.volume.len_pages(), self.extent_pages);
+    }
+
+    /// What is kept of live bytes. Nothing may be applied meanwhile.
+    pub(crate) fn kept_counts(&self) -> KeptCounts {
+        let table = self.table.read();
+        let live = table.large.iter().filter(|(_, run)| run.live);
+        KeptCounts {
+            total: self.live_bytes(),
+            extents: table.extents.iter().map(|extent| extent.live).collect(),
+            large: live.map(|(&page, _)| PageNo(page)).collect(),
+        }
+    }
+
+    /// Makes what is kept of one extent, and of a large value, wrong.
+    #[cfg(test)]
+    pub(crate) fn miscount(&self, extent: ExtentNo, value: PageNo) {
+        let mut table = self.table.write();
+        table.extents[extent.0 as usize].live += 8;
+        table.large.get_mut(&value.0).expect("a value is there").live = false;
     }
 
     /// Nothing is known to be live yet.

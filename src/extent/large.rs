@@ -32,6 +32,7 @@ pub(crate) struct LargeWriter<'a> {
     pub(crate) volume: &'a Volume,
     pub(crate) pool: &'a BufferPool,
     pub(crate) store: StoreId,
+    pub(crate) purpose: Purpose,
 }
 
 impl LargeWriter<'_> {
@@ -89,7 +90,7 @@ impl LargeWriter<'_> {
         data[value.len()..].fill(0);
         blocks.extend(data[..value.len()].chunks(BLOCK_BYTES).map(crc32c::crc32c));
         let checksum = seal(header, identity, key, shape.value_len, blocks);
-        self.volume.write(Purpose::Large, identity.page, &buf)?;
+        self.volume.write(self.purpose, identity.page, &buf)?;
         Ok(checksum)
     }
 
@@ -105,7 +106,7 @@ impl LargeWriter<'_> {
         let reader: &mut dyn Read = match source {
             Source::Aligned(value) => {
                 blocks.extend(value.chunks(BLOCK_BYTES).map(crc32c::crc32c));
-                return self.volume.write(Purpose::Large, start, value.as_pages());
+                return self.volume.write(self.purpose, start, value.as_pages());
             }
             Source::Slice(value) => {
                 slice = value;
@@ -122,7 +123,7 @@ impl LargeWriter<'_> {
             buf[len..padded].fill(0);
             blocks.extend(buf[..len].chunks(BLOCK_BYTES).map(crc32c::crc32c));
             let page = start.plus((at / PAGE_BYTES) as u64);
-            self.volume.write(Purpose::Large, page, &buf[..padded])?;
+            self.volume.write(self.purpose, page, &buf[..padded])?;
             at += len;
         }
         Ok(())
@@ -137,7 +138,7 @@ impl LargeWriter<'_> {
     ) -> Result<u32> {
         let mut header = self.pool.take(shape.header_pages() as usize)?;
         let checksum = seal(&mut header, identity, key, shape.value_len, blocks);
-        self.volume.write(Purpose::Large, identity.page, &header)?;
+        self.volume.write(self.purpose, identity.page, &header)?;
         Ok(checksum)
     }
 }

@@ -1,7 +1,7 @@
 //! How much of an extent the index refers to.
 
 use crate::format::ids::{ExtentNo, PageNo};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a pass over records changed what the index refers to.
 #[derive(Debug, Default)]
@@ -27,6 +27,31 @@ impl LiveChanges {
             Some((last, change)) if *last == extent => *change += bytes,
             _ => self.extents.push((extent, bytes)),
         }
+    }
+}
+
+/// What is kept of live bytes, at one moment.
+#[derive(Debug)]
+pub(crate) struct KeptCounts {
+    pub(super) total: u64,
+    pub(super) extents: Vec<u64>,
+    pub(super) large: BTreeSet<PageNo>,
+}
+
+impl KeptCounts {
+    /// First pages of the extents of which the index says something else; page 0 for all together.
+    pub(crate) fn differing(&self, index: &Liveness, extent_pages: u32) -> BTreeSet<PageNo> {
+        let extent_pages = u64::from(extent_pages);
+        // The volume may have grown since.
+        let zeros = std::iter::repeat(&0);
+        let counts = self.extents.iter().chain(zeros).zip(&index.extents).enumerate();
+        let records = counts.filter(|(_, (kept, live))| kept != live);
+        let records = records.map(|(number, _)| PageNo(number as u64 * extent_pages));
+        let once = index.large.iter().filter(|(_, count)| **count == 1).map(|(&page, _)| page);
+        let values = self.large.symmetric_difference(&once.collect()).copied().collect::<Vec<_>>();
+        let values = values.into_iter().map(|page| PageNo(page.0 / extent_pages * extent_pages));
+        let total = (self.total != index.total).then_some(PageNo(0));
+        records.chain(values).chain(total).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Extents: which hold what, where there is room, and the large values in them.
 
 mod adopt;
+mod evacuate;
 mod heat;
 mod image_size;
 pub(crate) mod large;
@@ -13,6 +14,7 @@ mod space;
 mod table;
 mod usage;
 
+pub(crate) use evacuate::Plan;
 pub(crate) use liveness::{LiveChanges, Liveness};
 pub(crate) use readers::Readers;
 pub(crate) use reclaim::{Candidate, Retired};

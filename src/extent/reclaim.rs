@@ -4,7 +4,7 @@
 //! frees it when no crash can bring back a reference, and nobody who looked one up before is left.
 
 use super::space::{Allocation, Space, bytes_of};
-use super::table::{Collected, LargeRun, Table, numbered};
+use super::table::{Collected, LargeRun, Table, extents_of, numbered, pages_of};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation, PageNo};
 use crate::seeded::{Bug, seeded};
@@ -26,6 +26,20 @@ pub(crate) struct Candidate {
     pub(crate) live: u64,
     /// How much faster than elsewhere what is live in it dies.
     pub(crate) heat: f64,
+}
+
+impl Table {
+    /// Large extents among those of these pages are free if no value lies in them, nor is one on
+    /// its way: whatever lay in them was retired by itself (G3).
+    fn free_vacant(&mut self, page: PageNo, pages: u64, extent_pages: u32) {
+        for extent in extents_of(page.0, pages, extent_pages) {
+            let (start, end) = pages_of(extent, extent_pages);
+            if self.runs_of(extent).remove(start, end - start) {
+                let entry = &mut self.extents[extent.0 as usize];
+                *entry = entry.freed();
+            }
+        }
+    }
 }
 
 impl Space {
@@ -112,6 +126,7 @@ impl Space {
         let pages = u64::from(self.extent_pages);
         for (number, extent) in table.extents.iter_mut().enumerate() {
             let number = ExtentNo(number as u32);
+            let runs = if extent.withheld { &mut table.withheld } else { &mut table.runs };
             let gone = !extent.retired
                 && match extent.state.role {
                     Role::Log => {
@@ -122,7 +137,7 @@ impl Space {
                     }
                     Role::Value => extent.is_empty() && !extent.open,
                     // No value lies in it, nor is one on its way.
-                    Role::Large => table.runs.remove(u64::from(number.0) * pages, pages),
+                    Role::Large => runs.remove(u64::from(number.0) * pages, pages),
                     _ => false,
                 };
             if gone {
@@ -135,7 +150,8 @@ impl Space {
 
     /// Frees what was retired.
     pub(crate) fn free(&self, retired: &[Retired]) {
-        self.change(|table| retired.iter().for_each(|retired| table.free_retired(*retired)));
+        let pages = self.extent_pages;
+        self.change(|table| retired.iter().for_each(|it| table.free_retired(*it, pages)));
     }
 
     /// Extents that may be collected: with garbage in them, no log that is kept, and nothing that
@@ -178,7 +194,7 @@ impl Space {
 }
 
 impl Table {
-    fn free_retired(&mut self, retired: Retired) {
+    fn free_retired(&mut self, retired: Retired, extent_pages: u32) {
         match retired {
             Retired::Extent(extent) => {
                 let entry = &mut self.extents[extent.0 as usize];
@@ -188,7 +204,8 @@ impl Table {
             Retired::Run(page) => {
                 let run = self.large.remove(&page.0).expect("a dead value is known");
                 assert!(!run.live && !run.held, "G3: nothing refers to it");
-                self.runs.insert(page.0, run.pages);
+                self.add_free(page.0, run.pages, extent_pages);
+                self.free_vacant(page, run.pages, extent_pages);
             }
         }
     }

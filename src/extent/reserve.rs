@@ -13,6 +13,10 @@ const BARREN_EXTENTS: usize = 2;
 /// Extents for copies: one that is filled, and one for what a crash may leave half filled.
 const COPY_EXTENTS: usize = 2;
 
+/// Extents that puts of large values leave to the log beside: it goes on to another before the last
+/// can be given up, and would have values moved for it.
+const LOG_EXTENTS: usize = 2;
+
 /// What a free extent is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Claim {
@@ -22,8 +26,13 @@ pub(crate) enum Claim {
     Barren,
     /// What the collector moves.
     Copies,
-    /// Values, in the log or outside it.
+    /// Large values that move. What is logged of that is barren; and a move gives back at least as
+    /// many extents as it takes.
+    LargeCopies,
+    /// Values in the log.
     Put,
+    /// Large values.
+    LargePut,
 }
 
 /// How many extents images have.
@@ -66,8 +75,11 @@ impl Table {
             Claim::Image => return 0,
             Claim::Barren => 0,
             // What is barren already is of those that are meant for it.
-            Claim::Copies => BARREN_EXTENTS.saturating_sub(empty.left + empty.tail),
+            Claim::Copies | Claim::LargeCopies => {
+                BARREN_EXTENTS.saturating_sub(empty.left + empty.tail)
+            }
             Claim::Put => self.left_by_puts(empty),
+            Claim::LargePut => self.left_by_puts(empty) + LOG_EXTENTS,
         };
         self.images.share(image) + beside
     }

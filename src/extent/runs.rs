@@ -1,11 +1,13 @@
 //! Free pages inside large extents, as runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Runs of free pages: start to length. Touching runs are one.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct FreeRuns {
     runs: BTreeMap<u64, u64>,
+    /// The same as (length, start), so that the shortest that fits is found at once.
+    by_len: BTreeSet<(u64, u64)>,
 }
 
 impl FreeRuns {
@@ -18,27 +20,37 @@ impl FreeRuns {
         if let Some((&before, &before_len)) = self.runs.range(..start).next_back() {
             assert!(before + before_len <= start, "G3: pages are freed once");
             if before + before_len == start {
-                self.runs.remove(&before);
+                self.drop_run(before, before_len);
                 (start, len) = (before, before_len + len);
             }
         }
         if let Some((&after, &after_len)) = self.runs.range(start..).next() {
             assert!(start + len <= after, "G3: pages are freed once");
             if start + len == after {
-                self.runs.remove(&after);
+                self.drop_run(after, after_len);
                 len += after_len;
             }
         }
-        self.runs.insert(start, len);
+        self.add_run(start, len);
     }
 
-    /// Takes `len` pages from the lowest run that has them.
-    pub(super) fn take(&mut self, len: u64) -> Option<u64> {
-        let (&start, &found) = self.runs.iter().find(|&(_, &found)| found >= len)?;
-        self.runs.remove(&start);
-        if found > len {
-            self.runs.insert(start + len, found - len);
+    fn add_run(&mut self, start: u64, len: u64) {
+        if len > 0 {
+            self.runs.insert(start, len);
+            self.by_len.insert((len, start));
         }
+    }
+
+    fn drop_run(&mut self, start: u64, len: u64) {
+        self.runs.remove(&start);
+        self.by_len.remove(&(len, start));
+    }
+
+    /// Takes `len` pages from the shortest run that has them, the lowest of those.
+    pub(super) fn take(&mut self, len: u64) -> Option<u64> {
+        let &(found, start) = self.by_len.range((len, 0)..).next()?;
+        self.drop_run(start, found);
+        self.add_run(start + len, found - len);
         Some(start)
     }
 
@@ -48,14 +60,31 @@ impl FreeRuns {
         if start + len > from + found {
             return false;
         }
-        self.runs.remove(&from);
-        if start > from {
-            self.runs.insert(from, start - from);
-        }
-        if from + found > start + len {
-            self.runs.insert(start + len, from + found - (start + len));
-        }
+        self.drop_run(from, found);
+        self.add_run(from, start - from);
+        self.add_run(start + len, from + found - (start + len));
         true
+    }
+
+    /// Pages of the longest.
+    pub(super) fn longest(&self) -> u64 {
+        self.by_len.last().map_or(0, |&(len, _)| len)
+    }
+
+    /// All of them: start and length.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.runs.iter().map(|(&start, &len)| (start, len))
+    }
+
+    /// The free parts of the `len` pages from `start` on.
+    pub(super) fn within(&self, start: u64, len: u64) -> Vec<(u64, u64)> {
+        let end = start + len;
+        let first = self.runs.range(..=start).next_back().map_or(start, |(&from, _)| from);
+        let parts = self.runs.range(first..end).map(|(&from, &found)| {
+            let (from, to) = (from.max(start), (from + found).min(end));
+            (from, to.saturating_sub(from))
+        });
+        parts.filter(|&(_, len)| len > 0).collect()
     }
 }
 
@@ -82,6 +111,32 @@ mod tests {
         assert_eq!(runs.take(3), Some(11));
         assert_eq!(runs.take(3), None);
         assert_eq!(runs.take(2), Some(14));
+    }
+
+    #[test]
+    fn the_shortest_run_that_fits_is_taken() {
+        let mut runs = FreeRuns::default();
+        for (start, len) in [(0, 9), (20, 4), (40, 5), (60, 4)] {
+            runs.insert(start, len);
+        }
+        assert_eq!(runs.take(4), Some(20));
+        assert_eq!(runs.take(4), Some(60));
+        assert_eq!(runs.take(4), Some(40));
+        assert_eq!(runs.take(4), Some(0));
+        assert_eq!(runs.take(1), Some(44));
+        assert_eq!(runs.longest(), 5);
+        assert_eq!(runs.take(6), None);
+    }
+
+    #[test]
+    fn the_free_parts_of_a_range_are_cut_at_its_ends() {
+        let mut runs = FreeRuns::default();
+        runs.insert(0, 10);
+        runs.insert(12, 2);
+        runs.insert(18, 10);
+        assert_eq!(runs.within(8, 12), [(8, 2), (12, 2), (18, 2)]);
+        assert_eq!(runs.within(12, 2), [(12, 2)]);
+        assert_eq!(runs.within(10, 2), []);
     }
 
     #[test]

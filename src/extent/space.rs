@@ -200,9 +200,20 @@ impl Space {
         spare + growth / u64::from(self.extent_pages)
     }
 
+    /// Whether there is room for a put: of a large value of so many `pages`, or of a small one.
+    pub(crate) fn has_room_for_put(&self, pages: Option<u64>) -> bool {
+        let Some(pages) = pages else { return self.spare_extents() > 0 };
+        let image = self.image_extents(Claim::LargePut);
+        let table = self.table.read();
+        let growth = self.max_pages.saturating_sub(self.volume.len_pages());
+        let floor = table.floor(Claim::LargePut, image);
+        growth >= u64::from(self.extent_pages) || table.has_run(pages, self.extent_pages, floor)
+    }
+
     /// Extents of the next image, as `claim` foresees it.
-    fn image_extents(&self, claim: Claim) -> usize {
-        let pages = if claim == Claim::Put { self.image.after(0) } else { self.image.now() };
+    pub(super) fn image_extents(&self, claim: Claim) -> usize {
+        let of_put = matches!(claim, Claim::Put | Claim::LargePut);
+        let pages = if of_put { self.image.after(0) } else { self.image.now() };
         pages.div_ceil(u64::from(self.extent_pages)) as usize
     }
 
@@ -282,22 +293,28 @@ impl Space {
     pub(crate) fn allocate(&self, pages: u64) -> Result<Allocation> {
         loop {
             let known = self.table.read().extents.len();
-            let image = self.image_extents(Claim::Put);
-            if let Some(allocation) = self.change(|table| self.try_allocate(table, pages, image)) {
+            if let Some(allocation) = self.allocate_for(Claim::LargePut, pages) {
                 return Ok(allocation);
             }
             self.grow_beyond(known, pages.div_ceil(u64::from(self.extent_pages)))?;
         }
     }
 
-    fn try_allocate(&self, table: &mut Table, pages: u64, image: usize) -> Option<Allocation> {
-        let start = match table.runs.take(pages) {
-            Some(start) => start,
-            None => {
-                table.open_large(pages, self.extent_pages, image)?;
-                table.runs.take(pages)?
-            }
-        };
+    /// Sets pages aside for a copy of a large value, out of what there is.
+    pub(crate) fn allocate_copy(&self, pages: u64) -> Option<Allocation> {
+        self.allocate_for(Claim::LargeCopies, pages)
+    }
+
+    fn allocate_for(&self, claim: Claim, pages: u64) -> Option<Allocation> {
+        let image = self.image_extents(claim);
+        self.change(|table| {
+            let floor = table.floor(claim, image);
+            self.allocate_in(table, pages, floor)
+        })
+    }
+
+    fn allocate_in(&self, table: &mut Table, pages: u64, floor: usize) -> Option<Allocation> {
+        let start = table.take_run(pages, self.extent_pages, floor)?;
         let incarnation = table.next_incarnation();
         let announce = extents_of(start, pages, self.extent_pages)
             .map(|extent| (extent, table.extents[extent.0 as usize]))
@@ -319,7 +336,8 @@ impl Space {
 
     /// Takes back pages that no record refers to and to which nothing is being written.
     pub(crate) fn give_back(&self, allocation: &Allocation) {
-        self.table.write().runs.insert(allocation.page.0, allocation.pages);
+        let &Allocation { page, pages, .. } = allocation;
+        self.table.write().add_free(page.0, pages, self.extent_pages);
     }
 
     /// Grows the volume, unless it has more extents than the `known` ones by now.
@@ -352,7 +370,7 @@ impl Space {
     }
 
     /// Free extents that are missing from those that puts leave.
-    fn shortage(&self) -> u64 {
+    pub(super) fn shortage(&self) -> u64 {
         let image = self.image_extents(Claim::Put);
         let table = self.table.read();
         table.floor(Claim::Put, image).saturating_sub(table.free()) as u64

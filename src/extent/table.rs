@@ -2,7 +2,7 @@
 
 use super::heat::Heat;
 use super::liveness::Liveness;
-use super::reserve::{Claim, Images};
+use super::reserve::Images;
 use super::runs::FreeRuns;
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PageNo};
@@ -34,6 +34,8 @@ pub(super) struct Extent {
     /// Whether nothing refers to it, and it waits until nobody can reach it.
     pub(super) retired: bool,
     pub(super) collected: Collected,
+    /// Whether it is being emptied for what wants adjacent extents, so that nothing else goes there.
+    pub(super) withheld: bool,
     /// Bytes of the records in it that the index refers to; large values are counted apart.
     pub(super) live: u64,
     /// Bytes of the records in it that only views refer to.
@@ -50,18 +52,19 @@ impl Extent {
         open: false,
         retired: false,
         collected: Collected::No,
+        withheld: false,
         live: 0,
         held: 0,
         heat: Heat::NONE,
     };
 
-    /// Free, and prepared as this one is.
+    /// Free, prepared and withheld as this one is.
     pub(super) fn freed(&self) -> Self {
-        Self { prepared: self.prepared, ..Self::FREE }
+        Self { prepared: self.prepared, withheld: self.withheld, ..Self::FREE }
     }
 
     pub(super) fn is_free(&self) -> bool {
-        self.state.role == Role::Free && !self.reserved
+        self.state.role == Role::Free && !self.reserved && !self.withheld
     }
 
     /// Whether neither the index, nor a view, nor a pending move refers to a record in it.
@@ -85,7 +88,10 @@ pub(crate) struct LargeRun {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) extents: Vec<Extent>,
+    /// Free pages of large extents.
     pub(super) runs: FreeRuns,
+    /// Those of large extents that are withheld.
+    pub(super) withheld: FreeRuns,
     /// Large values, by first page: those that something refers to, or may.
     pub(super) large: BTreeMap<u64, LargeRun>,
     /// First pages of those to which nothing refers any more.
@@ -110,6 +116,7 @@ impl Table {
         Self {
             extents,
             runs: FreeRuns::default(),
+            withheld: FreeRuns::default(),
             large: BTreeMap::new(),
             dead: Vec::new(),
             kept_from: Incarnation::default(),
@@ -126,11 +133,26 @@ impl Table {
         Incarnation { epoch: self.epoch, serial: self.serial }
     }
 
-    /// Makes large extents of enough adjacent free ones for a run of `pages`.
-    /// An image takes `image` of them.
-    pub(super) fn open_large(&mut self, pages: u64, extent_pages: u32, image: usize) -> Option<()> {
+    /// Takes a run of `pages` free pages for a large value, from free extents if need be, of which
+    /// it leaves `floor`.
+    pub(super) fn take_run(&mut self, pages: u64, extent_pages: u32, floor: usize) -> Option<u64> {
+        self.runs.take(pages).or_else(|| {
+            self.open_large(pages, extent_pages, floor)?;
+            self.runs.take(pages)
+        })
+    }
+
+    /// Whether a large value of `pages` finds a run, if it leaves `floor` free extents.
+    pub(super) fn has_run(&self, pages: u64, extent_pages: u32, floor: usize) -> bool {
         let need = pages.div_ceil(u64::from(extent_pages)) as usize;
-        if self.free() < need + self.floor(Claim::Put, image) {
+        let has_free = self.free() >= need + floor;
+        self.runs.longest() >= pages || (has_free && self.find_adjacent(need).is_some())
+    }
+
+    /// Makes large extents of enough adjacent free ones for a run of `pages`.
+    fn open_large(&mut self, pages: u64, extent_pages: u32, floor: usize) -> Option<()> {
+        let need = pages.div_ceil(u64::from(extent_pages)) as usize;
+        if self.free() < need + floor {
             return None;
         }
         let first = self.find_adjacent(need)?;
@@ -144,19 +166,37 @@ impl Table {
         Some(())
     }
 
-    /// The first of `need` adjacent free extents. Prepared ones are left to the log where
-    /// others will do.
+    /// Pages of large extents are free from now on.
+    pub(super) fn add_free(&mut self, start: u64, pages: u64, extent_pages: u32) {
+        for extent in extents_of(start, pages, extent_pages) {
+            let (from, end) = pages_of(extent, extent_pages);
+            let (from, end) = (from.max(start), end.min(start + pages));
+            self.runs_of(extent).insert(from, end - from);
+        }
+    }
+
+    /// Where the free pages of a large extent are.
+    pub(super) fn runs_of(&mut self, extent: ExtentNo) -> &mut FreeRuns {
+        match self.extents[extent.0 as usize].withheld {
+            true => &mut self.withheld,
+            false => &mut self.runs,
+        }
+    }
+
+    /// The first of `need` adjacent free extents: of as few as there are together. Prepared ones
+    /// are left to the log where others will do.
     pub(super) fn find_adjacent(&self, need: usize) -> Option<usize> {
-        let fits = |taken: &dyn Fn(&Extent) -> bool| {
-            let mut run = 0;
-            self.extents.iter().position(|extent| {
-                run = if taken(extent) { run + 1 } else { 0 };
-                run == need
-            })
+        let fits = |fits: &dyn Fn(&Extent) -> bool| {
+            let mut next = 0;
+            let together = self.extents.chunk_by(|a, b| fits(a) == fits(b)).map(|chunk| {
+                next += chunk.len();
+                (chunk.len(), next - chunk.len())
+            });
+            let long = together.filter(|&(len, first)| len >= need && fits(&self.extents[first]));
+            long.min().map(|(_, first)| first)
         };
         fits(&|extent| extent.is_free() && !extent.prepared)
             .or_else(|| fits(&|extent| extent.is_free()))
-            .map(|last| last + 1 - need)
     }
 
     /// Free extents.
@@ -292,6 +332,12 @@ pub(super) fn numbered(extents: &[Extent]) -> impl Iterator<Item = (ExtentNo, &E
 
 pub(super) fn extents_in(pages: u64, extent_pages: u32) -> usize {
     (pages / u64::from(extent_pages)) as usize
+}
+
+/// The first page of an extent, and the one after its last.
+pub(super) fn pages_of(extent: ExtentNo, extent_pages: u32) -> (u64, u64) {
+    let pages = u64::from(extent_pages);
+    (u64::from(extent.0) * pages, (u64::from(extent.0) + 1) * pages)
 }
 
 /// The extents that `pages` pages from `start` on touch.

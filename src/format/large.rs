@@ -54,6 +54,19 @@ impl LargeShape {
     }
 }
 
+/// The shape that the first header page of a large value states: not to be relied on before all of
+/// its header is verified. `None` if it is no such page.
+pub(crate) fn stated_shape(page: &[u8]) -> Option<LargeShape> {
+    let value_len = u32::try_from(get_u64(page, VALUE_LEN_AT)).ok()?;
+    let key_len = usize::from(get_u16(page, KEY_LEN_AT));
+    (get_u32(page, MAGIC_AT) == MAGIC).then_some(LargeShape { key_len, value_len })
+}
+
+/// The key that the header `pages` of a value of such a `shape` hold.
+pub(crate) fn stated_key(pages: &[u8], shape: LargeShape) -> &[u8] {
+    &pages[FIXED_BYTES..FIXED_BYTES + shape.key_len]
+}
+
 /// The identity that header pages carry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LargeIdentity {
@@ -175,6 +188,17 @@ mod tests {
         let earlier =
             LargeIdentity { incarnation: Incarnation { epoch: Epoch(2), serial: 2 }, ..IDENTITY };
         assert!(open(&pages, earlier, b"key", len).is_none());
+    }
+
+    #[test]
+    fn the_first_page_states_shape_and_key() {
+        let key = vec![b'k'; 5000];
+        let mut pages = sample(&[7; 100], &key);
+        let shape = LargeShape { key_len: 5000, value_len: 100 };
+        assert_eq!(stated_shape(&pages[..PAGE_BYTES]), Some(shape));
+        assert_eq!(stated_key(&pages, shape), key);
+        pages[MAGIC_AT] ^= 1;
+        assert_eq!(stated_shape(&pages), None);
     }
 
     #[test]

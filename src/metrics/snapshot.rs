@@ -165,6 +165,9 @@ pub struct Metrics {
     pub allowed_bytes: u64,
     /// Extents with records that only snapshots and iterators refer to, times their size, in bytes.
     pub held_bytes: u64,
+    /// Pages of large values that were moved, so that the extents that they were in could be used
+    /// for something else, in bytes.
+    pub moved_large_bytes: u64,
     /// What garbage collection did when it last looked, or why it did nothing.
     pub collection: Collection,
     /// Memory of the index, in bytes: keys, where their values are, and what snapshots and

@@ -74,7 +74,7 @@ fn counters(metrics: &Metrics) -> [Named; 7] {
 }
 
 /// Rows of what it holds.
-fn space(metrics: &Metrics) -> [Named; 15] {
+fn space(metrics: &Metrics) -> [Named; 16] {
     [
         ("keys", metrics.keys, count),
         ("volume", metrics.volume_bytes, bytes),
@@ -88,6 +88,7 @@ fn space(metrics: &Metrics) -> [Named; 15] {
         ("used", metrics.used_bytes, bytes),
         ("used at most", metrics.allowed_bytes, bytes),
         ("held by pins", metrics.held_bytes, bytes),
+        ("large values moved", metrics.moved_large_bytes, bytes),
         ("index", metrics.index_bytes, bytes),
         ("pins", metrics.pins, count),
         ("pinned", metrics.pinned_bytes, bytes),

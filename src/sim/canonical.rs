@@ -16,6 +16,11 @@ pub(super) fn put(key: u8, len: usize) -> Op {
     Op::Put(key, len, Synced)
 }
 
+/// In each of two extents a value of 12 pages and one of 3.
+fn two_full_large_extents() -> impl Iterator<Item = Op> {
+    [put(1, 45_000), put(2, 5000), put(3, 45_000), put(4, 5000)].into_iter()
+}
+
 /// Names the one workload to run.
 pub(super) const VARIABLE: &str = "EXTENTDB_WORKLOAD";
 
@@ -200,7 +205,7 @@ fn all() -> Vec<Workload> {
         (
             "an image makes room for another",
             Shape { max_pages: 128, large_min: 2000, ..FIXED },
-            (0..5)
+            (0..4)
                 .map(|i| put(i, 24_000))
                 .chain([Op::Checkpoint, put(1, 9), Op::Checkpoint, put(2, 9), Op::Checkpoint])
                 .collect(),
@@ -313,6 +318,40 @@ fn all() -> Vec<Workload> {
                 put(7, 9000),
                 put(8, 1500),
             ],
+        ),
+        (
+            "large extents are emptied",
+            SMALL,
+            two_full_large_extents()
+                .chain([delete(1), delete(3), Op::Collect, put(5, 25_000), Op::Kill, delete(4)])
+                .chain([Op::Checkpoint, Op::Collect, put(6, 5000)])
+                .collect(),
+        ),
+        (
+            "a put overtakes what moves it",
+            SMALL,
+            two_full_large_extents()
+                .chain([delete(1), delete(3)])
+                .chain([Op::CollectAround(Box::new(put(2, 5001))), Op::Collect])
+                .chain([Op::Kill, put(6, 5000)])
+                .collect(),
+        ),
+        (
+            "a delete overtakes what moves it",
+            SMALL,
+            two_full_large_extents()
+                .chain([delete(1), delete(3)])
+                .chain([Op::CollectAround(Box::new(Op::Delete(2, Buffered)))])
+                .chain([put(2, 5000), Op::Kill, put(6, 5000)])
+                .collect(),
+        ),
+        (
+            "a snapshot is held while large values move",
+            SMALL,
+            two_full_large_extents()
+                .chain([Op::Hold, delete(1), delete(3), Op::Collect, put(5, 5000)])
+                .chain([Op::Release, Op::Collect, put(6, 5000), Op::Kill, put(2, 9)])
+                .collect(),
         ),
         (
             "a full volume is collected",

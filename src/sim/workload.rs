@@ -12,7 +12,7 @@ use crate::extent::large::Source;
 use crate::format::record::Expected;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
-use crate::sync::{Arc, Duration};
+use crate::sync::{Arc, Duration, Mutex};
 use std::collections::BTreeMap;
 
 /// What a store holds.
@@ -46,6 +46,9 @@ pub(crate) enum Op {
     Collect,
     /// One step of the collector.
     CollectStep,
+    /// All garbage is collected; the operation comes when large values have been copied and no
+    /// record says so yet.
+    CollectAround(Box<Op>),
     /// Takes a snapshot.
     Hold,
     /// Looks at the snapshot once more and lets go of it.
@@ -100,6 +103,7 @@ impl Op {
     /// What the store holds after this, the `at`-th operation.
     pub(crate) fn apply(&self, at: usize, model: &mut Model) {
         match self {
+            Op::CollectAround(op) => op.apply(at, model),
             Op::Put(k, len, _) | Op::Swap(k, len) => {
                 model.insert(key(*k), value(at, 0, *len));
             }
@@ -131,7 +135,7 @@ impl Op {
         }
     }
 
-    fn issue(&self, at: usize, db: &Db, engine: &Engine, model: &Model) -> Result<bool> {
+    fn issue(&self, at: usize, db: &Db, engine: &Arc<Engine>, model: &Model) -> Result<bool> {
         match self {
             Op::Put(k, len, durability) => {
                 db.with_durability(*durability).put(key(*k), value(at, 0, *len))?;
@@ -191,6 +195,7 @@ impl Op {
             Op::Slice => engine.checkpoint_step().map(|_| false),
             Op::Collect => db.collect_garbage().map(|()| false),
             Op::CollectStep => engine.collector_step().map(|_| false),
+            Op::CollectAround(op) => collect_around(op, at, db, engine, model),
             Op::Hold | Op::Release | Op::Reopen | Op::Kill => unreachable!("a session does that"),
         }
     }
@@ -198,6 +203,28 @@ impl Op {
 
 /// The most that weaker writes leave at risk.
 pub(crate) const WINDOW_BYTES: u64 = 20_000;
+
+/// Collects all garbage, and issues `op` when large values have been copied.
+fn collect_around(
+    op: &Op,
+    at: usize,
+    db: &Db,
+    engine: &Arc<Engine>,
+    model: &Model,
+) -> Result<bool> {
+    let outcome = Arc::new(Mutex::new(None));
+    let (db_again, engine_again) = (db.clone(), Arc::clone(engine));
+    let (set, meanwhile, before) = (Arc::clone(&outcome), op.clone(), model.clone());
+    engine.when_copied(move || {
+        *set.lock() = Some(meanwhile.issue(at, &db_again, &engine_again, &before));
+    });
+    let collected = db.collect_garbage();
+    engine.when_copied(|| ());
+    let issued = outcome.lock().take();
+    collected?;
+    // Where reads fail, nothing is copied.
+    issued.unwrap_or_else(|| op.issue(at, db, engine, model))
+}
 
 /// A slice of a checkpoint holds two keys, so that images have several.
 const SLICE_BYTES: usize = 50;
@@ -338,6 +365,8 @@ pub(crate) fn run(device: &SimDevice, shape: Shape, ops: &[Op], start: &Model) -
         device.note_issue(at);
         match session.issue(at, op) {
             Ok(durable) => {
+                let moved = session.db.metrics().moved_large_bytes;
+                assert!(moved > 0 || !matches!(op, Op::CollectAround(_)), "large values moved");
                 let repaired = &session.db.open_report().repaired;
                 assert!(repaired.is_empty(), "nothing is damaged: {repaired:?}");
                 device.note_ack(at, durable);

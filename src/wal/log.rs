@@ -28,6 +28,7 @@ use crate::metrics::{Recorder, Stage as Timed};
 use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Arc, AtomicU64, Condvar, Duration, Mutex, MutexGuard, Ordering};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// How the log behaves; settled at open.
 #[derive(Debug, Clone)]
@@ -152,6 +153,12 @@ impl Log {
     /// Commits `unit`; returns when it is as durable as `durability` says, with the answer to
     /// its conditional record (true where it has none).
     pub(crate) fn commit(&self, unit: &Unit<'_>, durability: Durability) -> Result<bool> {
+        let answers = self.commit_all(unit, durability)?;
+        Ok(answers.first().copied().unwrap_or(true))
+    }
+
+    /// Commits `unit`, and returns the answers to all its conditional records.
+    pub(crate) fn commit_all(&self, unit: &Unit<'_>, durability: Durability) -> Result<Vec<bool>> {
         let _guard = PanicGuard::new(self);
         let begun = self.recorder.start();
         let weak = durability != Durability::Synced;
@@ -159,12 +166,12 @@ impl Log {
         let Some(batch) = state.open.as_mut() else {
             unreachable!("admit returns with an open batch")
         };
-        let conditional = batch.conditionals;
+        let first = batch.conditionals;
         for (record, value) in unit.items() {
             batch.push(record, record.key(), value);
         }
         batch.grows += unit.growth();
-        let answered = batch.conditionals > conditional;
+        let answers = first..batch.conditionals;
         let number = batch.number;
         if weak {
             batch.weak_bytes += unit.record_bytes();
@@ -183,22 +190,22 @@ impl Log {
         let stage = match durability {
             Durability::Buffered => {
                 drop(state);
-                return self.apply_buffered(number, &done, answered.then_some(conditional));
+                return self.apply_buffered(number, &done, answers);
             }
             Durability::Written if seeded(Bug::WrittenAckedInMemory) => {
                 state.open.iter_mut().for_each(|batch| batch.led &= !leads);
                 drop(state);
-                return self.apply_buffered(number, &done, answered.then_some(conditional));
+                return self.apply_buffered(number, &done, answers);
             }
             Durability::Written => Stage::Written,
             Durability::Synced if seeded(Bug::AckAtWritten) => Stage::Written,
             Durability::Synced => Stage::Durable,
         };
         drop(if leads { self.lead(state) } else { state });
-        if !answered {
-            return done.wait(stage).map(|()| true);
+        if answers.is_empty() {
+            return done.wait(stage).map(|()| Vec::new());
         }
-        done.outcomes(stage).map(|outcomes| outcomes[conditional])
+        done.outcomes(stage).map(|outcomes| outcomes[answers].to_vec())
     }
 
     /// Waits until the open batch takes `unit`. Nothing is numbered before that.
@@ -335,15 +342,19 @@ impl Log {
         &self,
         number: BatchNo,
         done: &Completion,
-        conditional: Option<usize>,
-    ) -> Result<bool> {
+        answers: Range<usize>,
+    ) -> Result<Vec<bool>> {
         self.buffered.fetch_max(number.0, Ordering::SeqCst);
         let order = self.order.lock();
         let mut state = self.apply_sealed(number);
-        let answer = |outcomes: &[bool]| conditional.is_none_or(|i| outcomes[i]);
+        let count = answers.len();
+        let answer = |outcomes: &[bool]| match count {
+            0 => Vec::new(),
+            _ => outcomes[answers].to_vec(),
+        };
         if let Some(batch) = state.open.as_mut().filter(|batch| batch.number == number) {
             if seeded(Bug::BufferedAppliedLate) {
-                return Ok(true);
+                return Ok(vec![true; count]);
             }
             let outcomes = self.host.apply(&batch.entries[batch.applied..]);
             batch.applied = batch.entries.len();

@@ -27,6 +27,11 @@ impl<'a> Unit<'a> {
         }
     }
 
+    /// Records that give space back, of whatever kind they are.
+    pub(crate) fn giving_back(items: &'a [Item<'a>]) -> Self {
+        Self { growth: 0, ..Self::new(items) }
+    }
+
     /// Bytes of keys, and of the heads of their records, that may come to be in the index.
     pub(super) fn growth(&self) -> usize {
         self.growth
