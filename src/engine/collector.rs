@@ -271,7 +271,7 @@ impl Collector {
             Err(Error::Full { .. }) if pacer.hurries() && work.is_under_way() => Ok(true),
             // There is nowhere to move it.
             Err(Error::Full { .. }) => {
-                Ok(self.checkpoint(&usage, pacer)? || self.has_kept_log(pacer)?)
+                Ok(self.checkpoint(&usage, pacer)? || self.has_kept_log(since, pacer)?)
             }
             collected => collected.map(|()| true),
         }
@@ -285,7 +285,7 @@ impl Collector {
         since: Incarnation,
         pacer: &Pacer<'_>,
     ) -> Result<bool> {
-        if self.has_kept_log(pacer)? {
+        if self.has_kept_log(since, pacer)? {
             return Ok(true);
         }
         if !pacer.hurries() {
@@ -310,15 +310,15 @@ impl Collector {
             return Ok(false);
         }
         match self.log.leave_extent() {
-            Ok(true) => self.has_kept_log(pacer),
+            Ok(true) => self.has_kept_log(since, pacer),
             Ok(false) | Err(Error::Full { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     /// Has what only checkpoints keep, where somebody waits for space.
-    fn has_kept_log(&self, pacer: &Pacer<'_>) -> Result<bool> {
-        Ok(pacer.hurries() && self.renewal.have_kept_log(least_gain(&self.core))?)
+    fn has_kept_log(&self, since: Incarnation, pacer: &Pacer<'_>) -> Result<bool> {
+        Ok(pacer.hurries() && self.renewal.have_kept_log(since, least_gain(&self.core))?)
     }
 
     /// Whether space is wanted sooner than it comes by itself.

@@ -67,8 +67,9 @@ impl Renewal {
     }
 
     /// Has checkpoints give up the log that they keep, if there are `gain` bytes to be had in some
-    /// extent of it. Whether something is free that was not, or can be collected.
-    pub(super) fn have_kept_log(&self, gain: u64) -> Result<bool> {
+    /// extent of it. Whether something is free that was not, or can be collected. Only lives up to
+    /// `since` count: collecting logs moves, which are garbage in their turn.
+    pub(super) fn have_kept_log(&self, since: Incarnation, gain: u64) -> Result<bool> {
         let _one_at_a_time = self.one_at_a_time.lock();
         if self.log.frozen_at().is_some() {
             return self.thaw();
@@ -79,7 +80,7 @@ impl Renewal {
         if space.has_emptied_before(last) && self.renew()? {
             return Ok(true);
         }
-        if !space.keeps_garbage_before(last, gain) {
+        if !space.keeps_garbage_before(last, since, gain) {
             return Ok(false);
         }
         match self.checkpointer.run() {

@@ -107,13 +107,20 @@ impl Space {
         })
     }
 
-    /// Whether checkpoints keep log before `last` with garbage of at least `gain` bytes in an extent.
-    pub(crate) fn keeps_garbage_before(&self, last: ExtentNo, gain: u64) -> bool {
+    /// Whether checkpoints keep log before `last`, of lives up to `since`, with garbage of at least
+    /// `gain` bytes in an extent.
+    pub(crate) fn keeps_garbage_before(
+        &self,
+        last: ExtentNo,
+        since: Incarnation,
+        gain: u64,
+    ) -> bool {
         let table = self.table.read();
         let end = table.extents[last.0 as usize].state.incarnation;
         let whole = bytes_of(u64::from(self.extent_pages));
         table.extents.iter().any(|extent| {
-            let is_before = table.keeps(extent) && extent.state.incarnation < end;
+            let life = extent.state.incarnation;
+            let is_before = table.keeps(extent) && life < end && life <= since;
             is_before && extent.live + extent.held + gain <= whole
         })
     }
