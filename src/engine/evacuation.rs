@@ -110,6 +110,10 @@ impl Evacuation {
         };
         let (key, value_len, from) = (stored.key().to_vec(), stored.value_len(), stored.location());
         if index.get(&key) != Some(from) {
+            // It is dead by now; or it is not of the key that it says, and cannot be moved.
+            if space.large_at(page).is_some_and(|run| run.live) {
+                space.set_run_aside(page, run);
+            }
             return Ok(Outcome::Gone);
         }
         let record = move_of(&key, from, LargePointer::default());
