@@ -150,7 +150,7 @@ fn of_tests() -> Vec<Seeded> {
         (AnchorTooLate, "C1", crash("slices between commits")),
         (OldImageFreedEarly, "C4", damaged("an image under way")),
         (NewestImageFreedEarly, "C4", crash("three checkpoints and rotation")),
-        (OlderLogNotKept, "W3", damaged("extents are used again at once")),
+        (OlderLogNotKept, "W3", damaged("a full volume is collected")),
         (KeptLogIgnored, "W3", crash("the log of the older checkpoint is kept")),
         (OlderImageForgotten, "C4", damaged("the older image is kept")),
         (CopiesWithoutBarrier, "G1", crash("live records move")),
