@@ -121,12 +121,18 @@ impl<'p> Run<'p> {
         key.len() + inline + 64 + (len / extent + 2) * 32
     }
 
-    /// Whether the write was done; `BatchTooLarge` is an answer only where it can be true.
+    /// Whether the write was done; `BatchTooLarge` and `Full` are answers only where they can be true.
     fn accepted<T>(&self, result: Result<T>, log_bytes: usize) -> Option<T> {
         match result {
             Ok(done) => Some(done),
             Err(Error::BatchTooLarge { .. })
                 if !surely_fits(self.profile.extent_bytes as usize, log_bytes) =>
+            {
+                None
+            }
+            // What is held may be half of a small volume, whose other half is not for puts.
+            Err(Error::Full { pinned_by: Some(_) })
+                if !(self.snapshots.is_empty() && self.scans.is_empty()) =>
             {
                 None
             }
