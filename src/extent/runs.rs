@@ -66,6 +66,17 @@ impl FreeRuns {
         true
     }
 
+    /// Length of the run that starts at `at`; 0 if none does.
+    pub(super) fn starting_at(&self, at: u64) -> u64 {
+        self.runs.get(&at).copied().unwrap_or(0)
+    }
+
+    /// Length of the run that ends before `at`; 0 if none does.
+    pub(super) fn ending_at(&self, at: u64) -> u64 {
+        let before = self.runs.range(..at).next_back();
+        before.filter(|&(&start, &len)| start + len == at).map_or(0, |(_, &len)| len)
+    }
+
     /// Pages of the longest.
     pub(super) fn longest(&self) -> u64 {
         self.by_len.last().map_or(0, |&(len, _)| len)

@@ -144,26 +144,52 @@ impl Table {
 
     /// Whether a large value of `pages` finds a run, if it leaves `floor` free extents.
     pub(super) fn has_run(&self, pages: u64, extent_pages: u32, floor: usize) -> bool {
-        let need = pages.div_ceil(u64::from(extent_pages)) as usize;
-        let has_free = self.free() >= need + floor;
-        self.runs.longest() >= pages || (has_free && self.find_adjacent(need).is_some())
+        let fits = |(_, count)| self.free() >= count + floor;
+        self.runs.longest() >= pages || self.find_free(pages, extent_pages).is_some_and(fits)
     }
 
     /// Makes large extents of enough adjacent free ones for a run of `pages`.
     fn open_large(&mut self, pages: u64, extent_pages: u32, floor: usize) -> Option<()> {
-        let need = pages.div_ceil(u64::from(extent_pages)) as usize;
-        if self.free() < need + floor {
+        let (first, count) = self.find_free(pages, extent_pages)?;
+        if self.free() < count + floor {
             return None;
         }
-        let first = self.find_adjacent(need)?;
-        for number in first..first + need {
+        for number in first..first + count {
             let incarnation = self.next_incarnation();
             let state = ExtentState { role: Role::Large, incarnation };
             self.extents[number] = Extent { state, ..self.extents[number].freed() };
         }
         let extent_pages = u64::from(extent_pages);
-        self.runs.insert(first as u64 * extent_pages, need as u64 * extent_pages);
+        self.runs.insert(first as u64 * extent_pages, count as u64 * extent_pages);
         Some(())
+    }
+
+    /// The first, and the number, of adjacent free extents for a run of `pages`, together with the
+    /// free pages of large extents beside them where there are any: a value that died leaves such a
+    /// place to one as long.
+    fn find_free(&self, pages: u64, extent_pages: u32) -> Option<(usize, usize)> {
+        let need = pages.div_ceil(u64::from(extent_pages)) as usize;
+        let joined = self.find_joined(pages, u64::from(extent_pages));
+        joined.or_else(|| self.find_adjacent(need).map(|first| (first, need)))
+    }
+
+    /// The fewest adjacent free extents that make a run of `pages` with the free pages beside them.
+    fn find_joined(&self, pages: u64, extent_pages: u64) -> Option<(usize, usize)> {
+        let mut next = 0;
+        let chunks = self.extents.chunk_by(|a, b| a.is_free() == b.is_free()).map(|chunk| {
+            next += chunk.len();
+            (next - chunk.len(), chunk.len())
+        });
+        let joined = chunks.filter(|&(first, _)| self.extents[first].is_free()).filter_map(
+            |(first, count)| {
+                let before = self.runs.ending_at(first as u64 * extent_pages);
+                let after = self.runs.starting_at((first + count) as u64 * extent_pages);
+                let whole = before + count as u64 * extent_pages + after;
+                let fewest = (pages - before.min(pages)).div_ceil(extent_pages) as usize;
+                (before + after > 0 && whole >= pages).then_some((first, fewest.min(count)))
+            },
+        );
+        joined.min_by_key(|&(_, count)| count)
     }
 
     /// Pages of large extents are free from now on.
