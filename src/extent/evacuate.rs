@@ -285,11 +285,15 @@ impl Layout {
     /// Takes pages for a large value; as [`Table::take_run`] does.
     fn take(&mut self, pages: u64, floor: usize) -> Option<()> {
         if self.holes.take(pages).is_none() {
-            let need = pages.div_ceil(self.extent_pages);
+            let joined = self.holes.joined(self.free.all(), pages, self.extent_pages);
+            let need = joined.map_or(pages.div_ceil(self.extent_pages), |(_, count)| count);
             if self.count < need as usize + floor {
                 return None;
             }
-            let first = self.free.take(need)?;
+            let first = match joined {
+                Some((first, _)) => self.free.remove(first, need).then_some(first)?,
+                None => self.free.take(need)?,
+            };
             self.count -= need as usize;
             self.holes.insert(first * self.extent_pages, need * self.extent_pages);
             self.holes.take(pages)?;

@@ -66,13 +66,31 @@ impl FreeRuns {
         true
     }
 
+    /// Of `free` extents, each the first and the number of adjacent ones, the fewest that make a run
+    /// of `pages` with the runs beside them.
+    pub(super) fn joined(
+        &self,
+        free: impl Iterator<Item = (u64, u64)>,
+        pages: u64,
+        extent_pages: u64,
+    ) -> Option<(u64, u64)> {
+        let joined = free.filter_map(|(first, count)| {
+            let before = self.ending_at(first * extent_pages);
+            let after = self.starting_at((first + count) * extent_pages);
+            let fewest = pages.saturating_sub(before).div_ceil(extent_pages);
+            let fits = before + count * extent_pages + after >= pages;
+            (before + after > 0 && fits).then_some((first, fewest.min(count)))
+        });
+        joined.min_by_key(|&(_, count)| count)
+    }
+
     /// Length of the run that starts at `at`; 0 if none does.
-    pub(super) fn starting_at(&self, at: u64) -> u64 {
+    fn starting_at(&self, at: u64) -> u64 {
         self.runs.get(&at).copied().unwrap_or(0)
     }
 
     /// Length of the run that ends before `at`; 0 if none does.
-    pub(super) fn ending_at(&self, at: u64) -> u64 {
+    fn ending_at(&self, at: u64) -> u64 {
         let before = self.runs.range(..at).next_back();
         before.filter(|&(&start, &len)| start + len == at).map_or(0, |(_, &len)| len)
     }

@@ -180,16 +180,10 @@ impl Table {
             next += chunk.len();
             (next - chunk.len(), chunk.len())
         });
-        let joined = chunks.filter(|&(first, _)| self.extents[first].is_free()).filter_map(
-            |(first, count)| {
-                let before = self.runs.ending_at(first as u64 * extent_pages);
-                let after = self.runs.starting_at((first + count) as u64 * extent_pages);
-                let whole = before + count as u64 * extent_pages + after;
-                let fewest = (pages - before.min(pages)).div_ceil(extent_pages) as usize;
-                (before + after > 0 && whole >= pages).then_some((first, fewest.min(count)))
-            },
-        );
-        joined.min_by_key(|&(_, count)| count)
+        let free = chunks.filter(|&(first, _)| self.extents[first].is_free());
+        let free = free.map(|(first, count)| (first as u64, count as u64));
+        let (first, count) = self.runs.joined(free, pages, extent_pages)?;
+        Some((first as usize, count as usize))
     }
 
     /// Pages of large extents are free from now on.
