@@ -5,6 +5,7 @@ use crate::format::footer::FooterHead;
 use crate::format::ids::{Incarnation, PAGE_BYTES, PageNo, StoreId};
 use crate::format::image::{RootPage, RunLine, SliceHeader};
 use crate::format::large::{self, LargeIdentity};
+use crate::format::listed::List;
 use crate::format::location::Location;
 use crate::format::log_page;
 use crate::format::moves::Moves;
@@ -41,8 +42,8 @@ fn decode_records(bytes: &[u8]) {
     }
     let sound = |entry: &Option<_>| entry.is_some();
     Entries::new(bytes).take_while(sound).for_each(drop);
-    if let Some((_, entries)) = FooterHead::decode(bytes) {
-        Entries::new(entries).take_while(sound).for_each(drop);
+    if let Some((_, list)) = FooterHead::decode(bytes) {
+        List::new(list).take_while(|listed| listed.is_some()).for_each(drop);
     }
     if Moves::are_sound(bytes) {
         Moves::new(bytes).into_iter().flatten().for_each(drop);

@@ -27,7 +27,7 @@ const MIN_EXTENTS: u64 = 16;
 /// the log idle, short enough that little stays unproven.
 const EVIDENCE_AFTER: Duration = Duration::from_millis(3);
 const MIN_EXTENT_BYTES: u64 = 4 * PAGE_BYTES as u64;
-const MAX_EXTENT_BYTES: u64 = 1 << 30;
+const MAX_EXTENT_BYTES: u64 = 256 << 20;
 
 /// Options for opening or creating a volume.
 ///
@@ -159,7 +159,7 @@ impl Options {
         self
     }
 
-    /// Size of the volume's extents: a power of two from 16 KiB to 1 GiB. Default: 8 MiB, less
+    /// Size of the volume's extents: a power of two from 16 KiB to 256 MiB. Default: 8 MiB, less
     /// for volumes under 512 MiB. A batch takes at most a quarter of an extent. No effect on a
     /// volume that exists.
     ///
@@ -420,7 +420,7 @@ impl Options {
             bytes.is_power_of_two() && (MIN_EXTENT_BYTES..=MAX_EXTENT_BYTES).contains(&bytes)
         };
         if self.extent_bytes.is_some_and(|bytes| !sound(bytes)) {
-            return Err(invalid("extent_bytes", "must be a power of two, 16 KiB to 1 GiB"));
+            return Err(invalid("extent_bytes", "must be a power of two, 16 KiB to 256 MiB"));
         }
         let max_bytes = self.new_max_bytes(self.volume_bytes);
         self.new_extent_bytes(max_bytes).map(drop)

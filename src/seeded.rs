@@ -116,6 +116,10 @@ bugs! {
     RelocateCreates,
     /// A move is decided when it is ordered: replay does it whatever came before.
     RelocateReplayedUnconditionally,
+    /// A record that the collector puts again is put whatever came before.
+    RewriteUnconditional,
+    /// Replay moves a value by moves that come after its time.
+    MovesOutOfTime,
     /// Space is free when what removed the last reference is durable.
     FreedBeforeProof,
     /// Space is free at once.

@@ -4,7 +4,7 @@ use crate::extent::{LargeRun, LiveChanges, Space};
 use crate::format::ids::{ExtentNo, PageNo};
 use crate::format::large::LargeShape;
 use crate::format::location::{Home, Location};
-use crate::format::moves::{Move, Moves};
+use crate::format::moves::{Moves, keys as keys_of};
 use crate::format::record::{Entries, Entry, Expected, HEAD_BYTES, Record};
 use crate::index::{Edit, Index, Replaced};
 use crate::seeded::{Bug, seeded};
@@ -56,7 +56,7 @@ pub(super) fn apply(index: &Index, space: &Space, entries: &[u8]) -> Option<Appl
         let mut done = Applied::default();
         for entry in Entries::new(entries) {
             if let Entry::Record { record, page, offset } = entry? {
-                let applied = apply_record(edit, space, &mut live, &record, page, offset);
+                let applied = apply_record(edit, space, &mut live, &record, page, offset)?;
                 done.records += 1;
                 done.grown += growth_of(&record);
                 if record.is_conditional() {
@@ -78,7 +78,7 @@ fn growth_of(record: &Record<'_>) -> usize {
     }
 }
 
-/// Whether the record took effect.
+/// Whether the record took effect; `None` if it makes no sense.
 fn apply_record(
     edit: &mut Edit<'_>,
     space: &Space,
@@ -86,34 +86,40 @@ fn apply_record(
     record: &Record<'_>,
     page: PageNo,
     offset: u16,
-) -> bool {
+) -> Option<bool> {
     let key = record.key();
     match *record {
         Record::Announce { extent, state } => {
             space.announce(extent, state);
-            return true;
+            return Some(true);
         }
-        Record::Relocate { moves } => {
-            for Move { key, from, to } in Moves::new(moves).into_iter().flatten().flatten() {
+        Record::Relocate { moves, keys } => {
+            let mut keys = keys_of(keys);
+            for next in Moves::new(moves)? {
+                let (next, key) = (next?, keys.next()?);
                 let current = edit.get(key);
                 let create = seeded(Bug::RelocateCreates) && current.is_none();
-                if current == Some(from) || seeded(Bug::RelocateUnconditional) || create {
-                    change(edit, space, live, key, Some(to));
+                let mut to = current.and_then(|at| next.of(at));
+                if seeded(Bug::RelocateUnconditional) || create {
+                    to = Some(next.target(current.map_or(0, Location::value_len)));
+                }
+                if to.is_some() {
+                    change(edit, space, live, key, to);
                 }
             }
-            return true;
+            return Some(true);
         }
-        Record::Noop => return true,
+        Record::Noop => return Some(true),
         _ => {}
     }
-    let Some(fate) = decide(record, page, offset, || edit.get(key)) else { return false };
+    let Some(fate) = decide(record, page, offset, || edit.get(key)) else { return Some(false) };
     if fate.is_some()
         && let Some((page, run)) = large_run(record)
     {
         space.adopt_large(page, run);
     }
     change(edit, space, live, key, fate);
-    true
+    Some(true)
 }
 
 /// The value of `key` is where `fate` says from now on.

@@ -190,14 +190,14 @@ impl Checkpointer {
         self.run_all(&mut work)
     }
 
-    /// Gives up the previous checkpoint, if there is one, for its space and for its log.
-    pub(super) fn give_up_previous(&self) -> Result<()> {
+    /// Gives up the previous checkpoint for its space and for its log; whether there was one.
+    pub(super) fn give_up_previous(&self) -> Result<bool> {
         let mut work = self.work.lock();
-        if self.superblock.lock().previous.is_some() {
-            self.release_previous(&mut work)
-        } else {
-            Ok(())
+        let is_there = self.superblock.lock().previous.is_some();
+        if is_there {
+            self.release_previous(&mut work)?;
         }
+        Ok(is_there)
     }
 
     /// Has the background write one soon.

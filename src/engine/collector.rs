@@ -252,6 +252,11 @@ impl Collector {
         }
         let usage = self.core.take_stock();
         let Choice { victims, price } = choose(&self.core, since, &self.log.unfinished());
+        // The older checkpoint is kept as long as that costs nothing.
+        let costs = self.core.governor.is_due() && self.core.space.saved_without_older(price) > 0.0;
+        if costs && self.checkpointer.give_up_previous()? {
+            return Ok(true);
+        }
         let wants_checkpoint = self.is_worth_a_checkpoint(price);
         if wants_checkpoint {
             self.checkpointer.want();

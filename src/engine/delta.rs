@@ -1,10 +1,10 @@
 //! What the log adds to an image: its records since, by key and in the order of the log.
 
 use super::apply::{Fate, decide};
+use super::moved::{Moved, Trails};
 use crate::format::ids::{BatchNo, PageNo};
 use crate::format::image::Position;
 use crate::format::location::Location;
-use crate::format::moves::{List, Move, Moves};
 use crate::format::record::{Entries, Entry, Record};
 use crate::seeded::{Bug, seeded};
 use crate::sync;
@@ -28,6 +28,8 @@ const HEAD_BYTES: usize = size_of::<Head>();
 pub(super) struct Delta {
     entries: Chunks,
     lines: Vec<Line>,
+    /// Their moves, which are of no keys.
+    moved: Moved,
 }
 
 /// Entries that their lines do not say all of, one after the other.
@@ -70,8 +72,8 @@ impl Delta {
                     if !meet(&record) {
                         return false;
                     }
-                    if let Record::Relocate { moves } = record {
-                        self.add_moves(moves, batch, index);
+                    if let Record::Relocate { moves, .. } = record {
+                        self.moved.add(moves, batch, index);
                     } else if !record.key().is_empty() {
                         let entry = &before[..before.len() - walk.rest().len()];
                         self.add_record(&record, page, offset, entry, batch, index);
@@ -109,31 +111,14 @@ impl Delta {
         });
     }
 
-    /// Each move is kept as a list of its own.
-    fn add_moves(&mut self, moves: &[u8], batch: BatchNo, index: u32) {
-        let mut entry = Vec::new();
-        for Move { key, from, to } in Moves::new(moves).into_iter().flatten().flatten() {
-            let mut list = List::new(to);
-            list.push(key, from);
-            entry.clear();
-            Record::Relocate { moves: list.bytes() }.encode_entry(PageNo(0), 0, &mut entry);
-            let (chunk, at) = self.entries.append(&entry);
-            self.lines.push(Line {
-                head: head(key),
-                key_len: key.len() as u16,
-                conditional: true,
-                fate: DELETED,
-                chunk,
-                at,
-                index,
-                batch,
-            });
-        }
+    /// Number of records, each move for one.
+    pub(super) fn len(&self) -> u64 {
+        self.lines.len() as u64 + self.moved.len()
     }
 
-    /// Number of records.
-    pub(super) fn len(&self) -> u64 {
-        self.lines.len() as u64
+    /// Its moves, for those who follow them.
+    pub(super) fn take_moved(&mut self) -> Trails {
+        std::mem::take(&mut self.moved).sorted()
     }
 
     /// Whether sorting the records is worth a thread.
@@ -141,9 +126,10 @@ impl Delta {
         self.lines.len() >= LEAST_PER_THREAD
     }
 
-    /// Sorts the records, on as many threads as there are cores, and begins to walk them.
-    pub(super) fn sorted(self) -> Sorted {
-        let Self { entries, mut lines } = self;
+    /// Sorts the records, on as many threads as there are cores, and begins to walk them. `trails`
+    /// are of their moves.
+    pub(super) fn sorted(self, trails: &Trails) -> Sorted<'_> {
+        let Self { entries, mut lines, .. } = self;
         let share = lines.len().div_ceil(sync::cores()).max(LEAST_PER_THREAD);
         let parts: Vec<&mut [Line]> = lines.chunks_mut(share).collect();
         sync::for_each_parallel(parts, |part| {
@@ -151,7 +137,7 @@ impl Delta {
         });
         let starts = (0..lines.len()).step_by(share);
         let runs = starts.map(|start| start..(start + share).min(lines.len())).collect();
-        let mut sorted = Sorted { entries, lines, runs, next: None, key: Vec::new() };
+        let mut sorted = Sorted { entries, lines, trails, runs, next: None, key: Vec::new() };
         sorted.find_next();
         sorted
     }
@@ -191,7 +177,7 @@ impl Chunks {
                 // With equal heads, the shorter is the other's beginning, or both are equal.
                 a.key_len.cmp(&b.key_len)
             } else {
-                key_of(&self.record(a).0).cmp(key_of(&self.record(b).0))
+                self.record(a).0.key().cmp(self.record(b).0.key())
             }
         })
     }
@@ -205,9 +191,10 @@ impl Line {
 
 /// The records of a [`Delta`] in order of their keys.
 #[derive(Debug)]
-pub(super) struct Sorted {
+pub(super) struct Sorted<'a> {
     entries: Chunks,
     lines: Vec<Line>,
+    trails: &'a Trails,
     /// What is left of the sorted parts of `lines`.
     runs: Vec<Range<usize>>,
     /// The next line, and its key.
@@ -215,26 +202,37 @@ pub(super) struct Sorted {
     key: Vec<u8>,
 }
 
-impl Sorted {
+impl Sorted<'_> {
     /// The key of the next record.
     pub(super) fn key(&self) -> Option<&[u8]> {
         self.next.is_some().then_some(&self.key)
     }
 
-    /// Takes all records of the next key, whose value is at `base` in an image that is exact at
-    /// `position`; returns what becomes of it.
-    pub(super) fn fold(&mut self, base: Option<Location>, position: Position) -> Fate {
-        let Some(first) = self.next else { return base };
-        let mut fate = base;
+    /// Takes all records of `key`, of which the next ones are if there are any, and its moves. Its
+    /// value is at `base` in an image that is exact at `position`; returns what becomes of it.
+    pub(super) fn fold(&mut self, key: &[u8], base: Option<Location>, position: Position) -> Fate {
+        let (mut fate, mut since) = (base, position);
         while let Some(line) = self.next
-            && self.entries.compare_keys(&line, &first).is_eq()
+            && self.key == key
         {
             if !position.covers(line.batch, line.index) || seeded(Bug::PositionIgnored) {
+                if line.conditional {
+                    let until = Some((line.batch, line.index));
+                    fate = fate.map(|at| self.trails.follow(at, since, until));
+                }
                 fate = self.after(&line, fate);
+                since = Position { batch: line.batch, records: line.index + 1 };
             }
             self.find_next();
         }
-        fate
+        if seeded(Bug::RelocateReplayedUnconditionally)
+            && let Some(from) = base
+            && let moved = self.trails.follow(from, position, None)
+            && moved != from
+        {
+            return Some(moved);
+        }
+        fate.map(|at| self.trails.follow(at, since, None))
     }
 
     fn after(&self, line: &Line, fate: Fate) -> Fate {
@@ -243,14 +241,6 @@ impl Sorted {
             return if seeded(Bug::DeletesNotReplayed) { fated.or(fate) } else { fated };
         }
         let (record, page, offset) = self.entries.record(line);
-        if let Record::Relocate { moves } = record {
-            let decided = seeded(Bug::RelocateReplayedUnconditionally);
-            return if fate == Some(only(moves).from) || decided {
-                Some(only(moves).to)
-            } else {
-                fate
-            };
-        }
         decide(&record, page, offset, || fate).unwrap_or(fate)
     }
 
@@ -266,20 +256,9 @@ impl Sorted {
             let head = line.head.map(u64::to_be_bytes);
             self.key.extend_from_slice(&head.as_flattened()[..usize::from(line.key_len)]);
         } else {
-            self.key.extend_from_slice(key_of(&self.entries.record(line).0));
+            self.key.extend_from_slice(self.entries.record(line).0.key());
         }
     }
-}
-
-/// The key that a line is of.
-fn key_of<'a>(record: &Record<'a>) -> &'a [u8] {
-    if let Record::Relocate { moves } = record { only(moves).key } else { record.key() }
-}
-
-/// The one move of a list.
-fn only(moves: &[u8]) -> Move<'_> {
-    let first = Moves::new(moves).and_then(|mut moves| moves.next()).flatten();
-    first.expect("the list was made here")
 }
 
 fn head(key: &[u8]) -> Head {
@@ -293,6 +272,7 @@ fn head(key: &[u8]) -> Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::moves::List;
     use crate::format::record::{Expected, encode_batch_entry};
 
     fn put(key: &[u8], expected: Option<Expected>) -> Record<'_> {
@@ -312,12 +292,31 @@ mod tests {
         Some(Location::log(PageNo(batch), index, 1))
     }
 
-    fn sorted(batches: &[Vec<u8>]) -> Sorted {
+    fn delta(batches: &[Vec<u8>]) -> (Delta, Trails) {
         let mut delta = Delta::default();
         for entries in batches {
             assert!(delta.add(entries, |_| true));
         }
-        delta.sorted()
+        let trails = delta.take_moved();
+        (delta, trails)
+    }
+
+    /// What becomes of each key, each of which is at `base` at `position`.
+    fn fates(batches: &[Vec<u8>], base: Fate, position: Position) -> Vec<(Vec<u8>, Fate)> {
+        let (delta, trails) = delta(batches);
+        let mut sorted = delta.sorted(&trails);
+        let mut fates = Vec::new();
+        while let Some(key) = sorted.key().map(<[u8]>::to_vec) {
+            let fate = sorted.fold(&key, base, position);
+            fates.push((key, fate));
+        }
+        fates
+    }
+
+    /// What becomes of the key `k`.
+    fn fate(batches: &[Vec<u8>], base: Fate, position: Position) -> Fate {
+        let (delta, trails) = delta(batches);
+        delta.sorted(&trails).fold(b"k", base, position)
     }
 
     const START: Position = Position { batch: BatchNo(0), records: 0 };
@@ -325,78 +324,48 @@ mod tests {
     #[test]
     fn records_come_by_key_and_then_as_in_the_log() {
         let delete = Record::Delete { key: b"a", expected: None };
-        let mut sorted = sorted(&[
-            batch(1, &[put(b"b", None), put(b"a", None)]),
-            batch(2, &[delete, put(b"a-key-of-17-bytes", None), put(b"a-key-of-16-byte", None)]),
-            batch(3, &[put(b"a\0", None), put(b"a-key-of-17-bytez", None)]),
-        ]);
-        assert_eq!(sorted.key(), Some(&b"a"[..]));
-        assert_eq!(sorted.fold(None, START), None);
-        assert_eq!(sorted.key(), Some(&b"a\0"[..]));
-        assert_eq!(sorted.fold(None, START), at(3, 0));
-        assert_eq!(sorted.key(), Some(&b"a-key-of-16-byte"[..]));
-        assert_eq!(sorted.fold(None, START), at(2, 2));
-        assert_eq!(sorted.key(), Some(&b"a-key-of-17-bytes"[..]));
-        assert_eq!(sorted.fold(None, START), at(2, 1));
-        assert_eq!(sorted.fold(None, START), at(3, 1));
-        assert_eq!(sorted.fold(at(9, 9), START), at(1, 0));
-        assert_eq!(sorted.key(), None);
+        let fates = fates(
+            &[
+                batch(1, &[put(b"b", None), put(b"a", None)]),
+                batch(
+                    2,
+                    &[delete, put(b"a-key-of-17-bytes", None), put(b"a-key-of-16-byte", None)],
+                ),
+                batch(3, &[put(b"a\0", None), put(b"a-key-of-17-bytez", None)]),
+            ],
+            None,
+            START,
+        );
+        let expected = [
+            (&b"a"[..], None),
+            (b"a\0", at(3, 0)),
+            (b"a-key-of-16-byte", at(2, 2)),
+            (b"a-key-of-17-bytes", at(2, 1)),
+            (b"a-key-of-17-bytez", at(3, 1)),
+            (b"b", at(1, 0)),
+        ];
+        assert_eq!(fates, expected.map(|(key, fate)| (key.to_vec(), fate)));
     }
 
     #[test]
     fn what_the_image_covers_is_skipped() {
         let log = [batch(1, &[put(b"k", None)]), batch(2, &[put(b"x", None), put(b"k", None)])];
         let base = at(7, 7);
-        let all = Position::after(BatchNo(2));
-        assert_eq!(sorted(&log).fold(base, all), base);
+        assert_eq!(fate(&log[..1], base, Position::after(BatchNo(2))), base);
+        let x = (b"x".to_vec(), base);
         let inside = Position { batch: BatchNo(2), records: 1 };
-        assert_eq!(sorted(&log).fold(base, inside), at(2, 1));
+        assert_eq!(fates(&log, base, inside), [(b"k".to_vec(), at(2, 1)), x]);
     }
 
     #[test]
     fn conditions_are_decided_by_what_comes_before() {
         let absent = Some(Expected::Absent);
         let log = [batch(1, &[put(b"k", absent)]), batch(2, &[put(b"k", absent)])];
-        assert_eq!(sorted(&log).fold(None, START), at(1, 0));
-        assert_eq!(sorted(&log).fold(at(7, 7), START), at(7, 7));
-        let moved = Some(Expected::At(Location::log(PageNo(1), 0, 1)));
-        let log = [batch(1, &[put(b"k", None)]), batch(2, &[put(b"k", moved)])];
-        assert_eq!(sorted(&log).fold(None, START), at(2, 0));
-    }
-
-    #[test]
-    fn a_key_moves_only_from_where_it_is() {
-        let (from, to) = (at(1, 0).unwrap(), Location::value(PageNo(9), 8, 1));
-        let moves = list(from, to);
-        let relocate = Record::Relocate { moves: moves.bytes() };
-        let fold = |log: &[Vec<u8>], base| sorted(log).fold(base, START);
-        assert_eq!(fold(&[batch(1, &[put(b"k", None)]), batch(2, &[relocate])], None), Some(to));
-        assert_eq!(fold(&[batch(2, &[relocate])], Some(from)), Some(to));
-        assert_eq!(fold(&[batch(2, &[relocate])], at(7, 7)), at(7, 7));
-        assert_eq!(fold(&[batch(2, &[relocate])], None), None, "it makes no key");
-        let overwritten = batch(2, &[put(b"k", None), relocate]);
-        assert_eq!(fold(&[batch(1, &[put(b"k", None)]), overwritten], None), at(2, 0));
-        let moves = list(to, Location::value(PageNo(5), 0, 1));
-        let again = Record::Relocate { moves: moves.bytes() };
-        let moved = fold(&[batch(2, &[relocate, again])], Some(from));
-        assert_eq!(moved, Some(Location::value(PageNo(5), 0, 1)));
-    }
-
-    #[test]
-    fn moves_come_by_key_with_the_records_between_them() {
-        let long = b"a key of more than sixteen bytes";
-        let mut moves = List::new(Location::value(PageNo(9), 0, 1));
-        moves.push(b"z", at(1, 0).unwrap());
-        moves.push(long, at(1, 1).unwrap());
-        let first = batch(1, &[put(b"z", None), put(long, None), put(b"m", None)]);
-        let mut sorted = sorted(&[first, batch(2, &[Record::Relocate { moves: moves.bytes() }])]);
-        assert_eq!(sorted.key(), Some(&long[..]));
-        assert_eq!(sorted.fold(None, START), Some(Location::value(PageNo(9), 16, 1)));
-        assert_eq!(sorted.key(), Some(&b"m"[..]));
-        assert_eq!(sorted.fold(None, START), at(1, 2));
-        let covered = Position { batch: BatchNo(2), records: 1 };
-        assert_eq!(sorted.fold(at(7, 7), covered), at(7, 7), "the image has it already");
-        assert_eq!(sorted.key(), None);
+        assert_eq!(fate(&log, None, START), at(1, 0));
+        assert_eq!(fate(&log, at(7, 7), START), at(7, 7));
+        let there = Some(Expected::At(Location::log(PageNo(1), 0, 1)));
+        let log = [batch(1, &[put(b"k", None)]), batch(2, &[put(b"k", there)])];
+        assert_eq!(fate(&log, None, START), at(2, 0));
     }
 
     fn list(from: Location, to: Location) -> List {
@@ -405,13 +374,48 @@ mod tests {
         list
     }
 
+    fn relocate(list: &List) -> Record<'_> {
+        Record::Relocate { moves: list.bytes(), keys: list.keys() }
+    }
+
+    #[test]
+    fn a_key_moves_only_from_where_it_is() {
+        let (from, to) = (at(1, 0).unwrap(), Location::value(PageNo(9), 8, 1));
+        let moves = list(from, to);
+        let relocated = relocate(&moves);
+        let fold = |log: &[Vec<u8>], base| fate(log, base, START);
+        assert_eq!(fold(&[batch(1, &[put(b"k", None)]), batch(2, &[relocated])], None), Some(to));
+        assert_eq!(fold(&[batch(2, &[relocated])], Some(from)), Some(to));
+        assert_eq!(fold(&[batch(2, &[relocated])], at(7, 7)), at(7, 7));
+        assert_eq!(fold(&[batch(2, &[relocated])], None), None, "it makes no key");
+        let overwritten = batch(2, &[put(b"k", None), relocated]);
+        assert_eq!(fold(&[batch(1, &[put(b"k", None)]), overwritten], None), at(2, 0));
+        let moves = list(to, Location::value(PageNo(5), 0, 1));
+        let again = relocate(&moves);
+        let moved = fold(&[batch(2, &[relocated, again])], Some(from));
+        assert_eq!(moved, Some(Location::value(PageNo(5), 0, 1)));
+        let covered = Position { batch: BatchNo(2), records: 1 };
+        assert_eq!(fate(&[batch(2, &[relocated])], Some(from), covered), Some(from));
+    }
+
+    #[test]
+    fn a_swap_sees_where_moves_before_it_leave_the_value() {
+        let (from, to) = (at(1, 0).unwrap(), Location::value(PageNo(9), 8, 1));
+        let moves = list(from, to);
+        let relocated = relocate(&moves);
+        let swap = |at| put(b"k", Some(Expected::At(at)));
+        let fold = |records: &[Record<'_>]| fate(&[batch(2, records)], Some(from), START);
+        assert_eq!(fold(&[relocated, swap(to)]), at(2, 1));
+        assert_eq!(fold(&[relocated, swap(from)]), Some(to));
+        assert_eq!(fold(&[swap(from), relocated]), at(2, 0));
+        assert_eq!(fold(&[swap(to), relocated]), Some(to));
+    }
+
     #[test]
     fn records_of_no_key_only_count() {
         let log = batch(1, &[Record::Noop, put(b"k", None), Record::Noop]);
-        let mut sorted = sorted(&[log]);
         let before = Position { batch: BatchNo(1), records: 1 };
-        assert_eq!(sorted.fold(None, before), at(1, 1));
-        assert_eq!(sorted.key(), None);
+        assert_eq!(fates(&[log], None, before), [(b"k".to_vec(), at(1, 1))]);
     }
 
     #[test]

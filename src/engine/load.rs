@@ -4,6 +4,7 @@ use super::apply::record_bytes;
 use super::core::Core;
 use super::delta::Sorted;
 use super::image::Slice;
+use super::moved::Trails;
 use crate::error::{Error, Result};
 use crate::extent::{LargeRun, Liveness, Space};
 use crate::format::extent_state::ExtentState;
@@ -22,12 +23,42 @@ pub(super) struct Loading<'a> {
     liveness: Liveness,
     /// The first key of each slice, and the log position at which it is exact.
     slices: Vec<(Vec<u8>, Position)>,
+    /// Moves since.
+    trails: &'a Trails,
+    /// Keys of the image that they are of.
+    moved: Keys,
+}
+
+/// Keys in order.
+#[derive(Debug, Default)]
+struct Keys {
+    /// Each after its length.
+    bytes: Vec<u8>,
+    /// Where the next one begins.
+    at: usize,
+}
+
+impl Keys {
+    fn push(&mut self, key: &[u8]) {
+        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        self.bytes.extend_from_slice(key);
+    }
+
+    fn peek(&self) -> Option<&[u8]> {
+        let (len, rest) = self.bytes[self.at..].split_first_chunk()?;
+        Some(&rest[..usize::from(u16::from_le_bytes(*len))])
+    }
+
+    fn skip(&mut self) {
+        self.at += self.peek().map_or(0, |key| 2 + key.len());
+    }
 }
 
 impl<'a> Loading<'a> {
-    pub(super) fn new(core: &'a Core) -> Self {
-        let liveness = core.space.no_liveness();
-        Self { core, loader: Loader::new(), liveness, slices: Vec::new() }
+    pub(super) fn new(core: &'a Core, trails: &'a Trails) -> Self {
+        let (loader, liveness) = (Loader::new(), core.space.no_liveness());
+        let (slices, moved) = (Vec::new(), Keys::default());
+        Self { core, loader, liveness, slices, trails, moved }
     }
 
     /// Takes the next slice of the image.
@@ -41,7 +72,7 @@ impl<'a> Loading<'a> {
     }
 
     /// Adds what the log says, and installs the index. Returns what it refers to.
-    pub(super) fn finish(mut self, log: &mut Sorted) -> Result<Liveness> {
+    pub(super) fn finish(mut self, log: &mut Sorted<'_>) -> Result<Liveness> {
         let sound = if self.slices.is_empty() {
             self.load_log(log)
         } else {
@@ -90,8 +121,12 @@ impl<'a> Loading<'a> {
             (count > 0 || *leaf.first_key() >= *from).then_some(())?;
             count += leaf.len() as u64;
             let (space, liveness) = (&self.core.space, &mut self.liveness);
+            let since = slice.header.position;
             leaf.for_each(|key, location| {
                 sound &= add_live(space, liveness, key.len(), location);
+                if self.trails.follow(location, since, None) != location {
+                    self.moved.push(key);
+                }
             });
             self.loader.push_leaf(&leaf).ok()?;
         }
@@ -99,12 +134,12 @@ impl<'a> Loading<'a> {
     }
 
     /// There is no image: all keys come from the log, in order.
-    fn load_log(&mut self, log: &mut Sorted) -> Option<()> {
+    fn load_log(&mut self, log: &mut Sorted<'_>) -> Option<()> {
         let mut key = Vec::new();
         while let Some(next) = log.key() {
             key.clear();
             key.extend_from_slice(next);
-            if let Some(location) = log.fold(None, Position::default()) {
+            if let Some(location) = log.fold(&key, None, Position::default()) {
                 add_live(&self.core.space, &mut self.liveness, key.len(), location).then_some(())?;
                 self.loader.push(&key, location).ok()?;
             }
@@ -115,20 +150,23 @@ impl<'a> Loading<'a> {
 
     /// Brings the keys of the image up to the end of the log, in order, so that one leaf after
     /// the other is in the processor's cache.
-    fn apply_log(&mut self, log: &mut Sorted) -> Option<()> {
+    fn apply_log(&mut self, log: &mut Sorted<'_>) -> Option<()> {
         let mut slices = self.slices.iter().peekable();
         let mut position = Position::default();
         let mut key = Vec::new();
         let (space, liveness) = (&self.core.space, &mut self.liveness);
         self.core.index.edit(|edit| {
-            while let Some(next) = log.key() {
+            while let Some(next) = [log.key(), self.moved.peek()].into_iter().flatten().min() {
                 key.clear();
                 key.extend_from_slice(next);
+                if self.moved.peek() == Some(&key) {
+                    self.moved.skip();
+                }
                 while let Some((_, at)) = slices.next_if(|(from, _)| *from <= key) {
                     position = *at;
                 }
                 let before = edit.get(&key);
-                let fate = log.fold(before, position);
+                let fate = log.fold(&key, before, position);
                 if fate == before {
                     continue;
                 }

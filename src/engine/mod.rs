@@ -17,6 +17,7 @@ mod geometry;
 mod governor;
 mod image;
 mod load;
+mod moved;
 mod open;
 mod pacer;
 mod quarantine;

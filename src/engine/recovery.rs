@@ -7,6 +7,7 @@ use super::core::{Backlog, Core};
 use super::delta::Delta;
 use super::image::{Root, Slice};
 use super::load::Loading;
+use super::moved::Trails;
 use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
 use crate::extent::{Claim, bytes_of};
@@ -291,7 +292,7 @@ fn rebuild(
         records: sink.delta.len(),
         log_bytes: bytes_of(replayed.extents.len() as u64 * u64::from(superblock.extent_pages)),
     };
-    let delta = sink.delta;
+    let mut delta = sink.delta;
     report.timings.replay = begun.elapsed();
     let begun = sync::now();
     for &(extent, incarnation) in &replayed.extents {
@@ -303,11 +304,12 @@ fn rebuild(
     let show = |slice: &Slice, all| {
         show(progress, core, log_end, (slice.end * PAGE_BYTES as u64, all));
     };
-    let load = || load_image(core, root.as_ref(), show);
+    let trails = delta.take_moved();
+    let load = || load_image(core, root.as_ref(), &trails, show);
     let (mut log, loading) = if delta.is_long() {
-        sync::both(|| delta.sorted(), load)
+        sync::both(|| delta.sorted(&trails), load)
     } else {
-        (delta.sorted(), load())
+        (delta.sorted(&trails), load())
     };
     images.bytes = root.as_ref().map_or(0, Root::bytes);
     let liveness = loading?.finish(&mut log)?;
@@ -348,9 +350,10 @@ fn rebuild(
 fn load_image<'a>(
     core: &'a Core,
     root: Option<&Root>,
+    trails: &'a Trails,
     show: impl Fn(&Slice, u64),
 ) -> Result<Loading<'a>> {
-    let mut loading = Loading::new(core);
+    let mut loading = Loading::new(core, trails);
     let Some(root) = root else { return Ok(loading) };
     let mut slices = root.slices(core)?;
     let mut take = |slice: Result<Slice>| {

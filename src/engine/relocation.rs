@@ -10,12 +10,12 @@ use crate::extent::{Candidate, Collected, bytes_of};
 use crate::format::extent_state::ExtentState;
 use crate::format::ids::{ExtentNo, PAGE_BYTES, PageNo, pages_for};
 use crate::format::location::Location;
-use crate::format::moves::{List, MOST_HEAD_BYTES, START_BYTES};
+use crate::format::moves::List;
 use crate::format::record::Record;
 use crate::format::value_record::{ValueIdentity, encode, record_len};
 use crate::seeded::{Bug, seeded};
 use crate::sync::Arc;
-use crate::wal::{Log, Unit};
+use crate::wal::{Log, Offered, Unit};
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -30,10 +30,8 @@ pub(super) struct Relocation {
     log: Arc<Log>,
     renewal: Arc<Renewal>,
     open: Option<Open>,
-    /// What pending moves refer to, and how many lists of moves are offered when all of these are.
-    in_use: VecDeque<(u64, InUse)>,
-    /// Lists of moves that were offered.
-    offered: u64,
+    /// What is being moved refers to these, until so much of what was offered is done.
+    in_use: VecDeque<(Offered, InUse)>,
     /// Records on their way to `next` of the open extent.
     copies: Vec<u8>,
     /// What they are copies of.
@@ -64,7 +62,7 @@ impl Relocation {
     pub(super) fn new(core: &Arc<Core>, log: &Arc<Log>, renewal: &Arc<Renewal>) -> Self {
         let (core, log, renewal) = (Arc::clone(core), Arc::clone(log), Arc::clone(renewal));
         let (copies, in_use) = (Vec::new(), VecDeque::new());
-        Self { core, log, renewal, open: None, in_use, offered: 0, copies, moves: None }
+        Self { core, log, renewal, open: None, in_use, copies, moves: None }
     }
 
     /// The extent that is appended to, and how many bytes of it are written.
@@ -73,8 +71,8 @@ impl Relocation {
     }
 
     /// Moves the record of `key` and `value`, which is at `from`; at the latest when
-    /// [`finish`](Self::finish) is called. A key so long that the log could not say so stays. Whether
-    /// others were moved now.
+    /// [`finish`](Self::finish) is called. Where there is space to spare, some go with batches of the
+    /// log. Whether others were moved now.
     pub(super) fn add(
         &mut self,
         key: &[u8],
@@ -82,8 +80,8 @@ impl Relocation {
         value: &[u8],
         pacer: &Pacer<'_>,
     ) -> Result<bool> {
-        let move_len = MOST_HEAD_BYTES + key.len();
-        if START_BYTES + move_len > self.log.longest_list() {
+        let at_leisure = !pacer.hurries() || !self.core.governor.is_due();
+        if at_leisure && self.log.offer_record(key, from, value) {
             return Ok(false);
         }
         let len = record_len(key.len(), from.value_len());
@@ -142,7 +140,7 @@ impl Relocation {
         pacer.pause();
         open.announce(&self.log, &self.renewal)?;
         if let Some(moves) = self.moves.take() {
-            self.offered = self.log.offer(moves, &|life| self.renewal.have_log(life))?;
+            self.log.offer(moves, &|life| self.renewal.have_log(life))?;
         }
         pacer.waited();
         self.let_go();
@@ -172,13 +170,14 @@ impl Relocation {
     /// The next record opens another extent.
     pub(super) fn seal(&mut self) {
         if let Some(open) = self.open.take() {
-            self.in_use.push_back((self.offered, InUse::Target(open.extent)));
+            self.in_use.push_back((self.log.offered(), InUse::Target(open.extent)));
         }
     }
 
     /// All moves from `victims` that there will be are offered.
     pub(super) fn leave(&mut self, victims: &[Candidate], collected: Collected) {
-        let victim = |victim: &Candidate| (self.offered, InUse::Victim(victim.extent, collected));
+        let offered = self.log.offered();
+        let victim = |victim: &Candidate| (offered, InUse::Victim(victim.extent, collected));
         self.in_use.extend(victims.iter().map(victim));
         self.let_go();
     }
@@ -187,7 +186,7 @@ impl Relocation {
     pub(super) fn let_go(&mut self) {
         let moved = self.log.moved();
         while let Some(&(offered, extent)) = self.in_use.front()
-            && offered <= moved
+            && moved.covers(offered)
         {
             match extent {
                 InUse::Target(extent) => self.core.space.seal_value_extent(extent),
@@ -222,5 +221,108 @@ impl Open {
 impl fmt::Debug for Relocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Relocation").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Db;
+    use crate::engine::Engine;
+    use crate::format::location::Home;
+    use crate::options::Options;
+
+    fn value(number: u32) -> Vec<u8> {
+        number.to_le_bytes().repeat(250)
+    }
+
+    /// Keys 0 to 99, of a kilobyte each, in extents of 16 pages.
+    fn filled(dir: &tempfile::TempDir) -> (Arc<Engine>, Db) {
+        let options = Options::new().extent_bytes(64 << 10).volume_bytes(4 << 20);
+        let engine = Engine::open(&dir.path().join("data.vol"), &options).unwrap();
+        let db = Db::new(Arc::clone(&engine));
+        (0..100_u32).for_each(|number| db.put(number.to_be_bytes(), value(number)).unwrap());
+        (engine, db)
+    }
+
+    fn location(engine: &Engine, number: u32) -> Location {
+        engine.locate(&number.to_be_bytes()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn some_records_go_with_batches_of_the_log_and_the_rest_to_a_value_extent() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, db) = filled(&dir);
+        db.checkpoint().unwrap();
+        db.checkpoint().unwrap();
+        let left: Vec<u32> = (0..100).filter(|number| number % 2 == 0).collect();
+        (0..100_u32).filter(|n| n % 2 == 1).for_each(|n| db.delete(n.to_be_bytes()).unwrap());
+        let before: Vec<_> = left.iter().map(|&number| location(&engine, number)).collect();
+        db.collect_garbage().unwrap();
+        let mut moved_to = [0; 2];
+        for (&number, before) in left.iter().zip(before) {
+            let now = location(&engine, number);
+            if now != before {
+                moved_to[usize::from(now.home() == Home::Value)] += 1;
+            }
+        }
+        assert!(moved_to.iter().all(|&moved| moved > 5), "{moved_to:?}");
+        let assert_all = |db: &Db| {
+            let all = left.iter().all(|&n| db.get(n.to_be_bytes()).unwrap().unwrap() == value(n));
+            assert!(all && db.len() == left.len() as u64 && db.check().unwrap().is_clean());
+        };
+        assert_all(&db);
+        db.close().unwrap();
+        assert_all(&Db::open(dir.path().join("data.vol")).unwrap());
+    }
+
+    #[test]
+    fn a_record_that_waits_takes_the_rest_of_a_page() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, db) = filled(&dir);
+        let from = location(&engine, 7);
+        assert!(engine.log.offer_record(&7_u32.to_be_bytes(), from, &value(7)));
+        let written = db.metrics().written.log;
+        db.put("another", "value").unwrap();
+        assert_eq!(db.metrics().written.log - written, PAGE_BYTES as u64);
+        let now = location(&engine, 7);
+        assert!(now != from && now.home() == Home::Log);
+        assert_eq!(db.get(7_u32.to_be_bytes()).unwrap().unwrap(), value(7));
+        assert_eq!(engine.log.moved(), engine.log.offered());
+    }
+
+    #[test]
+    fn a_record_that_waits_loses_to_what_comes_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, db) = filled(&dir);
+        for number in [7_u32, 8] {
+            let from = location(&engine, number);
+            assert!(engine.log.offer_record(&number.to_be_bytes(), from, &value(number)));
+        }
+        let snapshot = db.snapshot();
+        let mut batch = crate::WriteBatch::new();
+        batch.put(7_u32.to_be_bytes(), "new");
+        batch.delete(8_u32.to_be_bytes());
+        db.write(&batch).unwrap();
+        assert_eq!(engine.log.moved(), engine.log.offered());
+        let assert_lost = |db: &Db| {
+            assert_eq!(db.get(7_u32.to_be_bytes()).unwrap().unwrap(), "new".as_bytes());
+            assert_eq!(db.get(8_u32.to_be_bytes()).unwrap(), None);
+            assert_eq!(db.len(), 99);
+        };
+        assert_lost(&db);
+        assert_eq!(snapshot.get(8_u32.to_be_bytes()).unwrap().unwrap(), value(8));
+        drop(snapshot);
+        db.close().unwrap();
+        assert_lost(&Db::open(dir.path().join("data.vol")).unwrap());
+    }
+
+    #[test]
+    fn long_records_do_not_wait_for_padding() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, db) = filled(&dir);
+        db.put("long", [1; 3000]).unwrap();
+        let from = engine.locate(b"long").unwrap().unwrap();
+        assert!(!engine.log.offer_record(b"long", from, &[1; 3000]));
     }
 }

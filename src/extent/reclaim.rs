@@ -75,12 +75,21 @@ impl Space {
         (table.kept_from, table.newest_from) = (older, newest);
     }
 
-    /// What the collector need not move, in bytes, if the next checkpoint gives up the log that it
-    /// can, where `price` bytes are moved otherwise for each that is gained.
+    /// What the collector need not move, in bytes, once the older checkpoint is given up, where
+    /// `price` bytes are moved otherwise for each that is gained.
+    pub(crate) fn saved_without_older(&self, price: f64) -> f64 {
+        self.table.read().kept_by_older().map(|extent| self.saved(extent.live, price)).sum()
+    }
+
+    /// The same, once there is another checkpoint, and only that.
     pub(crate) fn saved_by_checkpoint(&self, price: f64) -> f64 {
-        let whole = bytes_of(u64::from(self.extent_pages)) as f64;
-        let saved = |live: u64| ((whole - live as f64) * price - live as f64).max(0.0);
-        self.table.read().given_up_next().map(|extent| saved(extent.live)).sum()
+        self.table.read().kept_by_newest().map(|extent| self.saved(extent.live, price)).sum()
+    }
+
+    /// What need not be moved elsewhere if an extent of so many `live` bytes can be collected.
+    fn saved(&self, live: u64, price: f64) -> f64 {
+        let (whole, live) = (bytes_of(u64::from(self.extent_pages)) as f64, live as f64);
+        ((whole - live) * price - live).max(0.0)
     }
 
     /// Bytes of garbage in an extent of which so many are written, if its life is one up to `since` and

@@ -6,7 +6,7 @@
 use super::image_size::{Contents, ImageSize};
 use super::liveness::LiveChanges;
 use super::reserve::{Claim, Images};
-use super::table::{Extent, LargeRun, Table, extents_in, extents_of, numbered};
+use super::table::{Collected, Extent, LargeRun, Table, extents_in, extents_of, numbered};
 use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
@@ -106,7 +106,8 @@ impl Space {
         for &(extent, change) in &changes.extents {
             let entry = &mut table.extents[extent.0 as usize];
             entry.live = entry.live.checked_add_signed(change).expect("G5: live bytes are exact");
-            if change < 0 {
+            // What the collector moves does not die.
+            if change < 0 && entry.collected != Collected::UnderWay {
                 table.died += change.unsigned_abs();
                 entry.heat.add(change.unsigned_abs(), table.died, all_live);
             }

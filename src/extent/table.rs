@@ -275,13 +275,17 @@ impl Table {
         extent.state.role == Role::Log && extent.state.incarnation >= self.kept_from
     }
 
-    /// Log extents that the next checkpoint makes of no use to any; where there is no older one that
-    /// could give up its log, the second from now does, all but the tail's.
-    pub(super) fn given_up_next(&self) -> impl Iterator<Item = &Extent> {
-        let has_older = self.newest_from > self.kept_from;
-        let next = if has_older { self.newest_from } else { self.tail_life() };
+    /// Log extents that only the older checkpoint keeps.
+    pub(super) fn kept_by_older(&self) -> impl Iterator<Item = &Extent> {
         let kept = self.extents.iter().filter(|extent| self.keeps(extent));
-        kept.filter(move |extent| extent.state.incarnation < next)
+        kept.filter(|extent| extent.state.incarnation < self.newest_from)
+    }
+
+    /// Log extents that the newest checkpoint keeps, and the next would not, but for the tail's.
+    pub(super) fn kept_by_newest(&self) -> impl Iterator<Item = &Extent> {
+        let tail = self.tail_life();
+        let kept = self.extents.iter().filter(|extent| self.keeps(extent));
+        kept.filter(move |extent| (self.newest_from..tail).contains(&extent.state.incarnation))
     }
 
     /// The life of the log extent that is written to.
@@ -379,22 +383,24 @@ mod tests {
         Incarnation { epoch: Epoch(1), serial }
     }
 
-    /// Serials of the log extents 1 to 6, of which those from `older` and `newest` on are kept, that
-    /// the next checkpoint gives up.
-    fn given_up(older: u64, newest: u64) -> Vec<u64> {
+    /// Serials of the log extents 1 to 6, of which those from `older` and `newest` on are kept: those
+    /// that only the older checkpoint keeps, and those that another would not.
+    fn kept(older: u64, newest: u64) -> [Vec<u64>; 2] {
         let mut table = Table::new(80, 10);
         for serial in 1..=6 {
             let state = ExtentState { role: Role::Log, incarnation: life(serial) };
             table.extents[serial as usize].state = state;
         }
         (table.kept_from, table.newest_from) = (life(older), life(newest));
-        table.given_up_next().map(|extent| extent.state.incarnation.serial).collect()
+        let serial = |extent: &Extent| extent.state.incarnation.serial;
+        [table.kept_by_older().map(serial).collect(), table.kept_by_newest().map(serial).collect()]
     }
 
     #[test]
-    fn the_next_checkpoint_gives_up_what_only_the_older_one_keeps() {
-        assert_eq!(given_up(2, 4), [2, 3]);
-        assert_eq!(given_up(5, 6), [5]);
+    fn each_checkpoint_keeps_the_log_up_to_the_next() {
+        assert_eq!(kept(2, 4), [vec![2, 3], vec![4, 5]]);
+        assert_eq!(kept(5, 6), [vec![5], vec![]]);
+        assert_eq!(kept(3, 3), [vec![], vec![3, 4, 5]]);
     }
 
     /// G3: another record could come to be where a pending move expects the one that it names.
@@ -403,11 +409,5 @@ mod tests {
         let emptied = |collected| Extent { collected, ..Extent::FREE }.is_empty();
         assert!(emptied(Collected::No) && emptied(Collected::Done));
         assert!(!emptied(Collected::UnderWay));
-    }
-
-    #[test]
-    fn without_an_older_one_all_but_the_tail_is_given_up_in_the_end() {
-        assert_eq!(given_up(3, 3), [3, 4, 5]);
-        assert_eq!(given_up(6, 6), [0; 0]);
     }
 }

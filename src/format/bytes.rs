@@ -12,6 +12,12 @@ pub(super) fn put_u64(page: &mut [u8], at: usize, value: u64) {
     page[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }
 
+/// Writes 48 bits. That is enough to count anything for centuries: only what nobody wrote is more,
+/// and becomes the most there is.
+pub(super) fn put_u48(page: &mut [u8], at: usize, value: u64) {
+    page[at..at + 6].copy_from_slice(&value.min((1 << 48) - 1).to_le_bytes()[..6]);
+}
+
 fn array<const N: usize>(page: &[u8], at: usize) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&page[at..at + N]);
@@ -28,6 +34,11 @@ pub(super) fn get_u32(page: &[u8], at: usize) -> u32 {
 
 pub(super) fn get_u64(page: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(page, at))
+}
+
+pub(super) fn get_u48(page: &[u8], at: usize) -> u64 {
+    let [a, b, c, d, e, f] = array(page, at);
+    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
 }
 
 /// Appends `value`, seven bits a byte, the lowest first; the top bit says that more follow.

@@ -16,7 +16,7 @@ use super::image::{
     self, EXTENTS_PER_ROOT, Position, RootPage, RunLine, SliceHeader, SliceKind, slice_pages,
 };
 use super::large::{self, BLOCK_BYTES, FIXED_BYTES, LargeIdentity, LargeShape};
-use super::listed::{self, list, list_batch};
+use super::listed::{self, Lister};
 use super::location::{Home, Location};
 use super::log_page::{self, HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind};
 use super::moves::{self, List};
@@ -155,6 +155,10 @@ fn u16s(value: u16) -> Vec<u8> {
     value.to_le_bytes().to_vec()
 }
 
+fn u48s(value: u64) -> Vec<u8> {
+    value.to_le_bytes()[..6].to_vec()
+}
+
 fn u32s(value: u32) -> Vec<u8> {
     value.to_le_bytes().to_vec()
 }
@@ -226,7 +230,7 @@ fn the_superblock_is_as_documented() {
     let sample = Superblock {
         store: STORE,
         generation: Generation(0x8182_8384_8586_8788),
-        extent_pages: 0x0004_0000,
+        extent_pages: 0x0001_0000,
         fixed: true,
         creating: true,
         max_pages: 0x0910_1112_1314_1516,
@@ -328,14 +332,14 @@ fn the_log_page_header_is_as_documented() {
         store: STORE,
         epoch: Epoch(0x3132_3334),
         chain: 0x4142_4344,
-        page: PageNo(0x5152_5354_5556_5758),
-        batch: BatchNo(0x6162_6364_6566_6768),
-        durable: BatchNo(0x7172_7374_7576_7778),
-        incarnation: INCARNATION,
+        page: PageNo(0x5152_5354),
+        batch: BatchNo(0x6162_6364_6566),
+        durable: BatchNo(0x7172_7374_7576),
+        incarnation: Incarnation { serial: 0x2122_2324_2526, ..INCARNATION },
         successor: ExtentNo(0x8182_8384),
-        generation: Generation(0x9192_9394_9596_9798),
-        index: 0xa1a2_a3a4,
-        count: 0xb1b2_b3b4,
+        generation: Generation(0x9192_9394_9596),
+        index: 0xa1a2,
+        count: 0xb1b2 + 1,
     };
     let mut page = vec![0xff; PAGE_BYTES];
     log_page::seal(&mut page, &header);
@@ -347,15 +351,15 @@ fn the_log_page_header_is_as_documented() {
         ("store", Some(at::STORE_AT), u64s(STORE.0)),
         ("epoch", Some(at::EPOCH_AT), u32s(header.epoch.0)),
         ("chain", Some(at::CHAIN_AT), u32s(header.chain)),
-        ("page", Some(at::PAGE_AT), u64s(header.page.0)),
-        ("batch", Some(at::BATCH_AT), u64s(header.batch.0)),
-        ("durable", Some(at::DURABLE_AT), u64s(header.durable.0)),
-        ("serial", Some(at::SERIAL_AT), u64s(INCARNATION.serial)),
-        ("incarnation epoch", Some(at::INCARNATION_EPOCH_AT), u32s(INCARNATION.epoch.0)),
+        ("page", Some(at::PAGE_AT), u32s(0x5152_5354)),
         ("successor", Some(at::SUCCESSOR_AT), u32s(header.successor.0)),
-        ("generation", Some(at::GENERATION_AT), u64s(header.generation.0)),
-        ("index", Some(at::INDEX_AT), u32s(header.index)),
-        ("count", Some(at::COUNT_AT), u32s(header.count)),
+        ("incarnation epoch", Some(at::INCARNATION_EPOCH_AT), u32s(INCARNATION.epoch.0)),
+        ("serial", Some(at::SERIAL_AT), u48s(header.incarnation.serial)),
+        ("batch", Some(at::BATCH_AT), u48s(header.batch.0)),
+        ("durable", Some(at::DURABLE_AT), u48s(header.durable.0)),
+        ("generation", Some(at::GENERATION_AT), u48s(header.generation.0)),
+        ("index", Some(at::INDEX_AT), u16s(0xa1a2)),
+        ("last", Some(at::LAST_AT), u16s(0xb1b2)),
     ];
     check("Log page header", HEADER_BYTES, &page, &fields);
     assert_eq!(log_page::open(&page, STORE, header.page), Some(header));
@@ -416,7 +420,7 @@ fn the_moves_of_a_relocation_are_as_documented() {
         ("offset", Some(moves::OFFSET_AT), u16s(0x0158)),
     ];
     check("Start of the copies", moves::START_BYTES, moves.bytes(), &fields);
-    let relocate = prefix_of(&Record::Relocate { moves: moves.bytes() });
+    let relocate = prefix_of(&Record::Relocate { moves: moves.bytes(), keys: moves.keys() });
     let len = moves.bytes().len() as u32;
     assert_eq!(relocate[record::VALUE_LEN_AT..record::HEAD_BYTES], u32s(len));
 }
@@ -429,9 +433,9 @@ fn the_kinds_and_flags_of_records_are_as_documented() {
     let put_large = Record::PutLarge { key, value_len: 1, pointer, expected: None };
     let mut moves = List::new(Location::value(PageNo(1), 8, 0));
     moves.push(key, Location::log(PageNo(2), 3, 4));
-    let relocate = Record::Relocate { moves: moves.bytes() };
+    let relocate = Record::Relocate { moves: moves.bytes(), keys: moves.keys() };
     let mut batch = Vec::new();
-    list_batch(BatchNo(1), PageNo(1), &mut batch);
+    Lister::begin(BatchNo(1), PageNo(1), &mut batch);
     let op = |record: &Record<'_>| u64::from(prefix_of(record)[record::OP_AT]);
     let kinds = [
         (op(&put), "put"),
@@ -484,7 +488,7 @@ fn the_footer_is_as_documented() {
     check("Footer head", FOOTER_HEAD_BYTES, &head.encode(), &fields);
 
     let mut batch = Vec::new();
-    list_batch(BatchNo(0x4142_4344_4546_4748), PageNo(0x5152_5354), &mut batch);
+    let mut lister = Lister::begin(BatchNo(0x4142_4344_4546_4748), PageNo(0x5152_5354), &mut batch);
     let fields: [Field<'_>; 3] = [
         ("op", None, u8s(5)),
         ("page", Some(listed::PAGE_AT), u32s(0x5152_5354)),
@@ -495,7 +499,7 @@ fn the_footer_is_as_documented() {
 
     let put = Record::Put { key: b"key", value_len: 0x85, expected: Some(Expected::Absent) };
     let mut listed = Vec::new();
-    list(&put, &mut listed);
+    lister.list(&put, &mut listed);
     let expectation = &prefix_of(&put)[record::HEAD_BYTES..];
     assert_eq!(listed, [&[0x11, 3, 0x85, 1], expectation, b"key"].concat());
 }
@@ -899,8 +903,8 @@ fn the_example_volume_is_as_documented() {
     check_dump("location", &at.encode(), Location::BYTES);
 
     let mut list_of_it = Vec::new();
-    list_batch(BatchNo(1), PageNo(18), &mut list_of_it);
-    list(&Record::Put { key: b"user:1", value_len: 3, expected: None }, &mut list_of_it);
+    let mut lister = Lister::begin(BatchNo(1), PageNo(18), &mut list_of_it);
+    lister.list(&Record::Put { key: b"user:1", value_len: 3, expected: None }, &mut list_of_it);
     let head = FooterHead {
         chain: log_page::checksum(page(18)),
         epoch: Epoch(2),
@@ -951,7 +955,7 @@ fn the_example_of_a_packed_record_is_as_documented() {
     let from = Location::log(PageNo(18), 8, 3);
     let mut moves = List::new(Location::value(identity.page, identity.offset, 3));
     moves.push(b"user:1", from);
-    let record = Record::Relocate { moves: moves.bytes() };
+    let record = Record::Relocate { moves: moves.bytes(), keys: moves.keys() };
     let mut stream = prefix_of(&record);
     stream.extend_from_slice(moves.bytes());
     stream.resize(record.log_len(), 0);

@@ -1,54 +1,77 @@
-//! What footers list: the records of an extent's batches, without values and moves. Where they are
+//! What footers list: the records of an extent's batches, without values. Where they are
 //! follows from where their batch begins, as they lie there one after the other.
 //!
 //! ```text
 //! batch  = op u8, zeros, first page u32, number u64
-//! record = op and flags u8, key length, value length, [extension], [expectation], key
+//! record = op and flags u8, [key length, value length], [extension], [expectation], key, [moves]
 //! ```
 //!
-//! Lengths are numbers of variable length. All of it is under the checksums of the footer's pages.
+//! Lengths are numbers of variable length, and missing where they are those of the record before in
+//! the batch. All of it is under the checksums of the footer's pages.
 
 use super::bytes::{get_u32, get_u64, get_varint, put_varint, varint_len};
 use super::ids::{BatchNo, PageNo};
 use super::log_page::place;
-use super::record::{
-    FLAGS_AT, HEAD_BYTES, MAX_PREFIX_BYTES, OP_AT, OP_BATCH, OP_RELOCATE, Prefix, RECORD_ALIGN,
-    Record,
-};
+use super::record::{FLAGS_AT, HEAD_BYTES, MAX_PREFIX_BYTES, OP_AT, OP_BATCH, Prefix, Record};
 
 /// Bytes that say which batch is next.
 pub(crate) const BATCH_BYTES: usize = 16;
 pub(crate) const PAGE_AT: usize = 4;
 pub(crate) const NUMBER_AT: usize = 8;
-/// Most bytes of a relocation.
+/// Most bytes of a relocation beside its moves.
 pub(crate) const MOST_RELOCATE_BYTES: usize = 1 + 1 + 5;
 /// The flags of a record are above its op.
 const FLAGS_SHIFT: u32 = 4;
 const OP_MASK: u8 = 0x0f;
+/// Lengths are those of the record before.
+const AS_LONG: u8 = 1 << 6;
 
-/// Bytes that `record` takes.
+/// Lengths of key and value.
+type Lengths = (u16, u32);
+
+/// Most bytes that `record` takes.
 pub(crate) fn listed_len(record: &Record<'_>) -> usize {
     let key_len = record.key().len();
     let lengths = varint_len(key_len as u64) + varint_len(u64::from(record.value_len()));
-    1 + lengths + record.prefix_len() - HEAD_BYTES + key_len
+    1 + lengths + record.prefix_len() - HEAD_BYTES + key_len + moves_of(record).len()
 }
 
-/// Appends that the records which come next are of `batch`, whose first page is `start`.
-pub(crate) fn list_batch(batch: BatchNo, start: PageNo, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[OP_BATCH, 0, 0, 0]);
-    out.extend_from_slice(&(start.0 as u32).to_le_bytes());
-    out.extend_from_slice(&batch.0.to_le_bytes());
+fn moves_of<'a>(record: &Record<'a>) -> &'a [u8] {
+    if let Record::Relocate { moves, .. } = record { moves } else { &[] }
 }
 
-/// Appends the next `record` of the batch.
-pub(crate) fn list(record: &Record<'_>, out: &mut Vec<u8>) {
-    let mut prefix = [0; MAX_PREFIX_BYTES];
-    let len = record.encode_prefix(&mut prefix);
-    out.push(prefix[OP_AT] | prefix[FLAGS_AT] << FLAGS_SHIFT);
-    put_varint(out, record.key().len() as u64);
-    put_varint(out, u64::from(record.value_len()));
-    out.extend_from_slice(&prefix[HEAD_BYTES..len]);
-    out.extend_from_slice(record.key());
+/// Lists the records of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Lister {
+    last: Lengths,
+}
+
+impl Lister {
+    /// Appends that the records which come next are of `batch`, whose first page is `start`.
+    pub(crate) fn begin(batch: BatchNo, start: PageNo, out: &mut Vec<u8>) -> Self {
+        out.extend_from_slice(&[OP_BATCH, 0, 0, 0]);
+        out.extend_from_slice(&(start.0 as u32).to_le_bytes());
+        out.extend_from_slice(&batch.0.to_le_bytes());
+        Self::default()
+    }
+
+    /// Appends the next `record` of the batch.
+    pub(crate) fn list(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
+        let mut prefix = [0; MAX_PREFIX_BYTES];
+        let len = record.encode_prefix(&mut prefix);
+        let lengths = (record.key().len() as u16, record.value_len());
+        let as_long = lengths == self.last;
+        let tag = prefix[OP_AT] | prefix[FLAGS_AT] << FLAGS_SHIFT;
+        out.push(tag | if as_long { AS_LONG } else { 0 });
+        if !as_long {
+            put_varint(out, u64::from(lengths.0));
+            put_varint(out, u64::from(lengths.1));
+        }
+        out.extend_from_slice(&prefix[HEAD_BYTES..len]);
+        out.extend_from_slice(record.key());
+        out.extend_from_slice(moves_of(record));
+        self.last = lengths;
+    }
 }
 
 /// Something that a footer lists.
@@ -56,10 +79,8 @@ pub(crate) fn list(record: &Record<'_>, out: &mut Vec<u8>) {
 pub(crate) enum Listed<'a> {
     /// The records that follow belong to this batch.
     Batch(BatchNo),
-    /// A record, whose key lies at (`page`, `offset`) in the log.
+    /// A record, whose key, or list of moves, lies at (`page`, `offset`) in the log.
     Record { record: Record<'a>, page: PageNo, offset: u16 },
-    /// A relocation whose `len` bytes of moves are there.
-    Moves { len: u32, page: PageNo, offset: u16 },
 }
 
 /// Walks over what a footer lists. Yields `None` once, then ends, where the bytes are no list.
@@ -69,11 +90,12 @@ pub(crate) struct List<'a> {
     /// Where the batch begins, and how far into its stream the next record does.
     start: PageNo,
     at: usize,
+    last: Lengths,
 }
 
 impl<'a> List<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, start: PageNo(0), at: 0 }
+        Self { rest: bytes, start: PageNo(0), at: 0, last: Lengths::default() }
     }
 
     /// Bytes that have not been walked.
@@ -95,29 +117,27 @@ impl<'a> List<'a> {
 
     fn decode(&mut self) -> Option<Listed<'a>> {
         let (&tag, rest) = self.rest.split_first()?;
-        let (op, flags) = (tag & OP_MASK, tag >> FLAGS_SHIFT);
+        let (op, flags) = (tag & OP_MASK, (tag & !AS_LONG) >> FLAGS_SHIFT);
         if op == OP_BATCH {
             let (batch, rest) = self.rest.split_at_checked(BATCH_BYTES)?;
             self.rest = rest;
             (self.start, self.at) = (PageNo(u64::from(get_u32(batch, PAGE_AT))), 0);
+            self.last = Lengths::default();
             let sound = batch[..PAGE_AT] == [OP_BATCH, 0, 0, 0];
             return sound.then_some(Listed::Batch(BatchNo(get_u64(batch, NUMBER_AT))));
         }
         self.rest = rest;
-        let key_len = u16::try_from(get_varint(&mut self.rest)?).ok()?;
-        let value_len = u32::try_from(get_varint(&mut self.rest)?).ok()?;
+        if tag & AS_LONG == 0 {
+            let key_len = u16::try_from(get_varint(&mut self.rest)?).ok()?;
+            self.last = (key_len, u32::try_from(get_varint(&mut self.rest)?).ok()?);
+        }
+        let (key_len, value_len) = self.last;
         let prefix = Prefix::new(op, flags, key_len, value_len, self.rest)?;
         let (key, rest) =
             self.rest.get(prefix.len() - HEAD_BYTES..)?.split_at_checked(usize::from(key_len))?;
-        self.rest = rest;
         let (page, offset) = place(self.start, self.at + prefix.len());
-        if op == OP_RELOCATE {
-            let is_bare = key.is_empty() && flags == 0;
-            let log_len = HEAD_BYTES + value_len as usize;
-            self.at += log_len.next_multiple_of(RECORD_ALIGN);
-            return is_bare.then_some(Listed::Moves { len: value_len, page, offset });
-        }
-        let record = prefix.with_key(key, &[])?;
+        let record = prefix.with_key(key, rest)?;
+        self.rest = &rest[moves_of(&record).len()..];
         self.at += record.log_len();
         Some(Listed::Record { record, page, offset })
     }
@@ -133,9 +153,7 @@ impl<'a> Iterator for List<'a> {
         let listed = self.decode().filter(|listed| match listed {
             Listed::Batch(_) => true,
             // A volume has no more pages.
-            Listed::Record { page, .. } | Listed::Moves { page, .. } => {
-                u32::try_from(page.0).is_ok()
-            }
+            Listed::Record { page, .. } => u32::try_from(page.0).is_ok(),
         });
         if listed.is_none() {
             self.rest = &[];
@@ -152,20 +170,24 @@ mod tests {
 
     const START: PageNo = PageNo(77);
 
-    /// A batch of all samples.
+    /// A batch of all samples, each twice.
     fn listed() -> Vec<u8> {
         let mut out = Vec::new();
-        list_batch(BatchNo(12), START, &mut out);
-        samples().iter().for_each(|record| list(record, &mut out));
+        let mut lister = Lister::begin(BatchNo(12), START, &mut out);
+        twice().iter().for_each(|record| lister.list(record, &mut out));
         out
     }
 
+    fn twice() -> Vec<Record<'static>> {
+        samples().into_iter().flat_map(|record| [record, record]).collect()
+    }
+
     #[test]
-    fn what_is_listed_comes_back_but_for_moves() {
+    fn what_is_listed_comes_back() {
         let bytes = listed();
-        let records = samples();
+        let records = twice();
         let lens = records.iter().map(listed_len).sum::<usize>();
-        assert_eq!(bytes.len(), BATCH_BYTES + lens);
+        assert!(bytes.len() < BATCH_BYTES + lens);
         let stream = stream_of(&records);
         let mut walk = List::new(&bytes).map(Option::unwrap);
         assert_eq!(walk.next(), Some(Listed::Batch(BatchNo(12))));
@@ -173,21 +195,27 @@ mod tests {
         for record in records {
             let found = decode_record(&stream, at).unwrap();
             let (page, offset) = place(START, found.key_at);
-            let expected = match record {
-                Record::Relocate { .. } => Listed::Moves { len: MOVES.len() as u32, page, offset },
-                _ => Listed::Record { record, page, offset },
-            };
-            assert_eq!(walk.next(), Some(expected));
+            assert_eq!(walk.next(), Some(Listed::Record { record, page, offset }));
             at = found.next;
         }
         assert_eq!(walk.next(), None);
     }
 
     #[test]
-    fn a_put_of_a_kibibyte_takes_four_bytes_and_its_key() {
+    fn a_put_takes_a_byte_and_its_key_where_lengths_are_known() {
         let put = Record::Put { key: &[7; 16], value_len: 1024, expected: None };
-        assert_eq!(listed_len(&put), 4 + 16);
-        assert!(listed_len(&Record::Relocate { moves: MOVES }) <= MOST_RELOCATE_BYTES);
+        let relocate = Record::Relocate { moves: MOVES, keys: &[] };
+        let mut out = Vec::new();
+        let mut lister = Lister::begin(BatchNo(12), START, &mut out);
+        let mut lens = Vec::new();
+        for record in [&put, &put, &relocate] {
+            let before = out.len();
+            lister.list(record, &mut out);
+            lens.push(out.len() - before);
+        }
+        assert_eq!(lens[..2], [4 + 16, 1 + 16]);
+        assert!(lens[2] <= MOST_RELOCATE_BYTES + MOVES.len());
+        assert_eq!([listed_len(&put), listed_len(&relocate)], [lens[0], lens[2]]);
     }
 
     #[test]
@@ -206,7 +234,7 @@ mod tests {
         assert_eq!(batches(11), [12, 13]);
         assert_eq!(batches(12), [13]);
         assert_eq!(batches(13), [0; 0]);
-        let cut = &bytes[..first.len() - 1];
+        let cut = &bytes[..BATCH_BYTES + 3];
         assert!(List::new(cut).after(BatchNo(12)).is_none());
     }
 
@@ -234,7 +262,8 @@ mod tests {
             assert!(refused(&put(tag)), "{tag}");
         }
         assert!(refused(&[1, 0, 0]), "no key");
-        assert!(refused(&[OP_RELOCATE, 1, 9, b'k']) && refused(&[OP_RELOCATE | 1 << 4, 0, 9]));
+        assert!(refused(&[1 | 1 << 7, 1, 0, b'k']), "an unknown flag");
+        assert!(refused(&[1 | AS_LONG, b'k']), "as long as nothing");
         let mut far = vec![OP_BATCH, 0, 0, 0];
         far.extend([0xff; 4]);
         far.extend([0; 8]);
@@ -242,7 +271,7 @@ mod tests {
         assert!(!refused(&far[..BATCH_BYTES + 5]));
         far.extend(put(1));
         assert!(refused(&far), "beyond the largest volume");
-        far[0] |= 1 << FLAGS_SHIFT;
+        far[0] |= AS_LONG;
         assert!(refused(&far[..BATCH_BYTES]));
     }
 }

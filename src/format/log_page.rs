@@ -2,15 +2,18 @@
 //!
 //! The payloads of a batch's pages, one after the other, are its stream of records.
 
-use super::bytes::{get_u16, get_u32, get_u64, put_u16, put_u32, put_u64};
+use super::bytes::{get_u16, get_u32, get_u48, get_u64, put_u16, put_u32, put_u48, put_u64};
 use super::ids::{BatchNo, Epoch, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
 use super::{image, large};
 use crate::seeded::{Bug, seeded};
 
 /// Bytes before the payload.
-pub(crate) const HEADER_BYTES: usize = 80;
+pub(crate) const HEADER_BYTES: usize = 64;
 /// Bytes of payload in a page.
 pub(crate) const PAYLOAD_BYTES: usize = PAGE_BYTES - HEADER_BYTES;
+
+/// Most pages that belong together: an extent has no more.
+pub(crate) const MAX_PAGES: u32 = 1 << 16;
 
 /// Magics of pages of other kinds.
 const MAGICS: [u32; 3] = [image::SLICE_MAGIC, image::ROOT_MAGIC, large::MAGIC];
@@ -22,14 +25,14 @@ pub(crate) const STORE_AT: usize = 8;
 pub(crate) const EPOCH_AT: usize = 16;
 pub(crate) const CHAIN_AT: usize = 20;
 pub(crate) const PAGE_AT: usize = 24;
-pub(crate) const BATCH_AT: usize = 32;
-pub(crate) const DURABLE_AT: usize = 40;
-pub(crate) const SERIAL_AT: usize = 48;
-pub(crate) const INCARNATION_EPOCH_AT: usize = 56;
-pub(crate) const SUCCESSOR_AT: usize = 60;
-pub(crate) const GENERATION_AT: usize = 64;
-pub(crate) const INDEX_AT: usize = 72;
-pub(crate) const COUNT_AT: usize = 76;
+pub(crate) const SUCCESSOR_AT: usize = 28;
+pub(crate) const INCARNATION_EPOCH_AT: usize = 32;
+pub(crate) const SERIAL_AT: usize = 36;
+pub(crate) const BATCH_AT: usize = 42;
+pub(crate) const DURABLE_AT: usize = 48;
+pub(crate) const GENERATION_AT: usize = 54;
+pub(crate) const INDEX_AT: usize = 60;
+pub(crate) const LAST_AT: usize = 62;
 
 /// What a log page is for. The values are on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,21 +81,22 @@ pub(crate) struct LogHeader {
 pub(crate) fn seal(page: &mut [u8], header: &LogHeader) -> u32 {
     assert_eq!(page.len(), PAGE_BYTES, "a log page is one page");
     assert!(header.used as usize <= PAYLOAD_BYTES, "payload exceeds the page");
+    assert!(header.index < header.count && header.count <= MAX_PAGES, "pages of one extent");
     page[..HEADER_BYTES].fill(0);
     page[KIND_AT] = header.kind as u8;
     put_u16(page, USED_AT, header.used);
     put_u64(page, STORE_AT, header.store.0);
     put_u32(page, EPOCH_AT, header.epoch.0);
     put_u32(page, CHAIN_AT, header.chain);
-    put_u64(page, PAGE_AT, header.page.0);
-    put_u64(page, BATCH_AT, header.batch.0);
-    put_u64(page, DURABLE_AT, header.durable.0);
-    put_u64(page, SERIAL_AT, header.incarnation.serial);
+    put_u32(page, PAGE_AT, header.page.0 as u32);
+    put_u48(page, BATCH_AT, header.batch.0);
+    put_u48(page, DURABLE_AT, header.durable.0);
+    put_u48(page, SERIAL_AT, header.incarnation.serial);
     put_u32(page, INCARNATION_EPOCH_AT, header.incarnation.epoch.0);
     put_u32(page, SUCCESSOR_AT, header.successor.0);
-    put_u64(page, GENERATION_AT, header.generation.0);
-    put_u32(page, INDEX_AT, header.index);
-    put_u32(page, COUNT_AT, header.count);
+    put_u48(page, GENERATION_AT, header.generation.0);
+    put_u16(page, INDEX_AT, header.index as u16);
+    put_u16(page, LAST_AT, (header.count - 1) as u16);
     page[HEADER_BYTES + header.used as usize..].fill(0);
     let checksum = crc32c::crc32c(&page[CHECKSUM_AT + 4..]);
     put_u32(page, CHECKSUM_AT, checksum);
@@ -122,17 +126,17 @@ pub(crate) fn open(page: &[u8], store: StoreId, at: PageNo) -> Option<LogHeader>
         store: StoreId(get_u64(page, STORE_AT)),
         epoch: Epoch(get_u32(page, EPOCH_AT)),
         chain: get_u32(page, CHAIN_AT),
-        page: PageNo(get_u64(page, PAGE_AT)),
-        batch: BatchNo(get_u64(page, BATCH_AT)),
-        durable: BatchNo(get_u64(page, DURABLE_AT)),
+        page: PageNo(u64::from(get_u32(page, PAGE_AT))),
+        batch: BatchNo(get_u48(page, BATCH_AT)),
+        durable: BatchNo(get_u48(page, DURABLE_AT)),
         incarnation: Incarnation {
             epoch: Epoch(get_u32(page, INCARNATION_EPOCH_AT)),
-            serial: get_u64(page, SERIAL_AT),
+            serial: get_u48(page, SERIAL_AT),
         },
         successor: ExtentNo(get_u32(page, SUCCESSOR_AT)),
-        generation: Generation(get_u64(page, GENERATION_AT)),
-        index: get_u32(page, INDEX_AT),
-        count: get_u32(page, COUNT_AT),
+        generation: Generation(get_u48(page, GENERATION_AT)),
+        index: u32::from(get_u16(page, INDEX_AT)),
+        count: u32::from(get_u16(page, LAST_AT)) + 1,
     };
     let sound = header.store == store
         && header.page == at
@@ -148,7 +152,7 @@ pub(crate) fn open(page: &[u8], store: StoreId, at: PageNo) -> Option<LogHeader>
 /// earlier life, have the store at the same place, and a magic at that of the kind.
 pub(crate) fn is_claimed(page: &[u8], store: StoreId, at: PageNo) -> bool {
     let has_magic = MAGICS.contains(&get_u32(page, KIND_AT));
-    !has_magic && (get_u64(page, STORE_AT) == store.0 || get_u64(page, PAGE_AT) == at.0)
+    !has_magic && (get_u64(page, STORE_AT) == store.0 || u64::from(get_u32(page, PAGE_AT)) == at.0)
 }
 
 /// The store that a page claims to be of.
@@ -231,7 +235,7 @@ mod tests {
         page[100] ^= 1;
         let claimed = |page: &[u8]| is_claimed(page, StoreId(11), PageNo(44));
         assert!(open(&page, StoreId(11), PageNo(44)).is_none() && claimed(&page));
-        put_u64(&mut page, PAGE_AT, 45);
+        put_u32(&mut page, PAGE_AT, 45);
         assert!(claimed(&page), "of the store");
         put_u64(&mut page, STORE_AT, 12);
         assert!(!claimed(&page));

@@ -80,8 +80,9 @@ pub(crate) enum Record<'a> {
     /// An extent takes a role; before any record refers to it (G4).
     Announce { extent: ExtentNo, state: ExtentState },
     /// Values are elsewhere from now on, each if it is still where it was: the collector has copied
-    /// them. A list of [`Moves`]; never makes a key, nor changes a value.
-    Relocate { moves: &'a [u8] },
+    /// them. A list of [`Moves`], and in memory only, their keys; never makes a key, nor changes a
+    /// value.
+    Relocate { moves: &'a [u8], keys: &'a [u8] },
     /// Nothing: lets a batch be written whose pages prove those before it.
     Noop,
 }
@@ -125,7 +126,7 @@ impl<'a> Record<'a> {
     fn inline_len(&self) -> usize {
         match *self {
             Record::Put { value_len, .. } => value_len as usize,
-            Record::Relocate { moves } => moves.len(),
+            Record::Relocate { moves, .. } => moves.len(),
             _ => 0,
         }
     }
@@ -139,7 +140,7 @@ impl<'a> Record<'a> {
     pub(super) fn value_len(&self) -> u32 {
         match *self {
             Record::Put { value_len, .. } | Record::PutLarge { value_len, .. } => value_len,
-            Record::Relocate { moves } => moves.len() as u32,
+            Record::Relocate { moves, .. } => moves.len() as u32,
             Record::Delete { .. } | Record::Announce { .. } | Record::Noop => 0,
         }
     }
@@ -190,8 +191,10 @@ impl<'a> Record<'a> {
         out.extend_from_slice(&(page.0 as u32).to_le_bytes());
         out.extend_from_slice(&u32::from(offset).to_le_bytes());
         out.extend_from_slice(self.key());
-        if let Record::Relocate { moves } = self {
+        if let Record::Relocate { moves, keys } = self {
             out.extend_from_slice(moves);
+            out.extend_from_slice(&(keys.len() as u32).to_le_bytes());
+            out.extend_from_slice(keys);
         }
     }
 }
@@ -281,7 +284,7 @@ impl Prefix {
             }
             OP_RELOCATE if !keyed && expected.is_none() => {
                 let moves = after.get(..value_len as usize)?;
-                Moves::are_sound(moves).then_some(Record::Relocate { moves })
+                Moves::are_sound(moves).then_some(Record::Relocate { moves, keys: &[] })
             }
             OP_NOOP if !keyed && value_len == 0 && expected.is_none() => Some(Record::Noop),
             _ => None,
@@ -380,9 +383,12 @@ impl<'a> Entries<'a> {
         let page = PageNo(u64::from(get_u32(place, 0)));
         let offset = u16::try_from(get_u32(place, 4)).ok()?;
         (usize::from(offset) < PAGE_BYTES).then_some(())?;
-        let record = prefix.with_key(key, after)?;
-        let moves_len = if let Record::Relocate { moves } = record { moves.len() } else { 0 };
-        self.bytes = &after[moves_len..];
+        let mut record = prefix.with_key(key, after)?;
+        self.bytes = after;
+        if let Record::Relocate { moves, keys } = &mut record {
+            let (len, rest) = after[moves.len()..].split_first_chunk()?;
+            (*keys, self.bytes) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+        }
         Some(Entry::Record { record, page, offset })
     }
 }
@@ -427,13 +433,13 @@ pub(super) mod samples {
             Record::Delete { key: b"gone", expected: None },
             Record::Delete { key: b"gone?", expected: Some(at) },
             Record::Announce { extent: ExtentNo(77), state },
-            Record::Relocate { moves: MOVES },
+            Record::Relocate { moves: MOVES, keys: &[] },
             Record::Noop,
         ]
     }
 
-    /// `k`, of 7 bytes, from page 5 of the log to page 9 of a value extent.
-    pub(crate) const MOVES: &[u8] = &[9, 0, 0, 0, 8, 0, 0, 0, 10, 0xc0, 2, 1, 7, b'k'];
+    /// 24 bytes, from offset 80 of page 5 to offset 8 of page 9.
+    pub(crate) const MOVES: &[u8] = &[9, 0, 0, 0, 8, 0, 0, 0, 0xc0, 0xc2, 0x05, 3];
 
     pub(crate) fn stream_of(records: &[Record<'_>]) -> Vec<u8> {
         let mut stream = Vec::new();
@@ -442,7 +448,7 @@ pub(super) mod samples {
             let len = record.encode_prefix(&mut prefix);
             stream.extend_from_slice(&prefix[..len]);
             stream.extend_from_slice(record.key());
-            if let Record::Relocate { moves } = record {
+            if let Record::Relocate { moves, .. } = record {
                 stream.extend_from_slice(moves);
             } else {
                 stream.resize(stream.len() + record.inline_len(), b'v');
@@ -488,7 +494,9 @@ mod tests {
 
     #[test]
     fn cut_streams_and_entries_are_refused() {
-        for record in [samples()[2], Record::Relocate { moves: MOVES }, Record::Noop] {
+        for record in
+            [samples()[2], Record::Relocate { moves: MOVES, keys: b"\x01\0k" }, Record::Noop]
+        {
             let stream = stream_of(&[record]);
             for len in 0..stream.len() {
                 assert_eq!(decode_record(&stream[..len], 0), None);
@@ -503,7 +511,7 @@ mod tests {
 
     #[test]
     fn relocations_that_make_no_sense_are_refused() {
-        let sound = stream_of(&[Record::Relocate { moves: MOVES }]);
+        let sound = stream_of(&[Record::Relocate { moves: MOVES, keys: &[] }]);
         assert!(decode_record(&sound, 0).is_some());
         for (at, with) in [
             (FLAGS_AT, FLAG_CONDITIONAL),

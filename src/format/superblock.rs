@@ -12,12 +12,12 @@ use std::ops::RangeInclusive;
 /// First bytes after the checksum and the version.
 pub(crate) const MAGIC: [u8; 8] = *b"EXTENTDB";
 /// The format that this library writes, and the newest that it reads.
-pub(crate) const FORMAT_VERSION: u32 = 5;
+pub(crate) const FORMAT_VERSION: u32 = 6;
 /// Most spare extents that a superblock can list as prepared.
 pub(crate) const MAX_SPARES: usize = 16;
 
 /// Extent sizes in pages, as powers of two: 16 KiB to 1 GiB.
-pub(crate) const EXTENT_SHIFTS: RangeInclusive<u32> = 2..=18;
+pub(crate) const EXTENT_SHIFTS: RangeInclusive<u32> = 2..=16;
 
 pub(crate) const CHECKSUM_AT: usize = 0;
 pub(crate) const VERSION_AT: usize = 4;

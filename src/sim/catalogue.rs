@@ -38,7 +38,7 @@ enum Verdict {
 }
 
 /// A process that takes longer is stuck.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What `scripts/schedules` kills.
 fn of_schedules() -> Vec<Seeded> {
@@ -154,6 +154,12 @@ fn of_tests() -> Vec<Seeded> {
         (KeptLogIgnored, "W3", crash("the log of the older checkpoint is kept")),
         (OlderImageForgotten, "C4", damaged("the older image is kept")),
         (CopiesWithoutBarrier, "G1", crash("live records move")),
+        (
+            RewriteUnconditional,
+            "G2",
+            unit("engine::relocation::tests::a_record_that_waits_loses_to_what_comes_before_it"),
+        ),
+        (MovesOutOfTime, "G2", unit("engine::moved::tests::only_moves_of_its_time_count")),
         (FreedBeforeProof, "G3", both("large values in the same place")),
         (FreedAtOnce, "G3", crash("space of deletes that are not durable")),
         (HeldIgnored, "G3", crash("a snapshot keeps what it shows")),

@@ -5,7 +5,7 @@ use super::tail::Tail;
 use super::unit::Unit;
 use crate::device::AlignedBuf;
 use crate::format::ids::{BatchNo, Generation, PAGE_BYTES, PageNo, StoreId};
-use crate::format::listed::{BATCH_BYTES, MOST_RELOCATE_BYTES, list, list_batch};
+use crate::format::listed::{BATCH_BYTES, Lister, MOST_RELOCATE_BYTES};
 use crate::format::location::Location;
 use crate::format::log_page::{
     HEADER_BYTES as PAGE_HEADER_BYTES, LogHeader, PAYLOAD_BYTES, PageKind, pages_for_stream, place,
@@ -24,6 +24,7 @@ pub(super) struct Batch {
     pub(super) entries: Vec<u8>,
     /// What a footer lists of them.
     pub(super) listed: Vec<u8>,
+    lister: Lister,
     /// Bytes of `entries` that have been applied already, for a weaker mode.
     pub(super) applied: usize,
     /// Results of conditional records applied already.
@@ -55,14 +56,18 @@ pub(super) struct Demand {
 impl Batch {
     /// `spare` are empty vectors.
     pub(super) fn new(number: BatchNo, tail: &Tail, buf: AlignedBuf, spare: [Vec<u8>; 2]) -> Self {
-        let [entries, listed] = spare;
-        let mut batch = Self {
+        let [mut entries, mut listed] = spare;
+        let start = tail.next_page();
+        encode_batch_entry(number, &mut entries);
+        let lister = Lister::begin(number, start, &mut listed);
+        Self {
             number,
-            start: tail.next_page(),
+            start,
             buf,
             stream_len: 0,
             entries,
             listed,
+            lister,
             applied: 0,
             outcomes: Vec::new(),
             grows: 0,
@@ -73,10 +78,7 @@ impl Batch {
             weak_bytes: 0,
             weak_since: None,
             done: Arc::new(Completion::new()),
-        };
-        encode_batch_entry(number, &mut batch.entries);
-        list_batch(number, batch.start, &mut batch.listed);
-        batch
+        }
     }
 
     /// Bytes of records.
@@ -92,11 +94,12 @@ impl Batch {
         }
     }
 
-    /// What it would need with `len` bytes of relocations in it, `records` of them at most.
+    /// What it would need with `len` bytes of relocations in it, `records` of them at most: footers
+    /// list all of them.
     pub(super) fn demand_with_moves(&self, len: usize, records: usize) -> Demand {
         Demand {
             pages: pages_for_stream(self.stream_len + len),
-            listed: self.listed.len() + records * MOST_RELOCATE_BYTES,
+            listed: self.listed.len() + records * MOST_RELOCATE_BYTES + len,
         }
     }
 
@@ -120,7 +123,7 @@ impl Batch {
         write_stream(&mut self.buf, padding, &[0; 8][..next - padding]);
         let (page, offset) = place(self.start, key_at);
         record.encode_entry(page, offset, &mut self.entries);
-        list(record, &mut self.listed);
+        self.lister.list(record, &mut self.listed);
         self.conditionals += usize::from(record.is_conditional());
         self.stream_len = next;
     }

@@ -1,9 +1,11 @@
-//! Moves that the collector wants logged, in what batches leave of their last pages: padding is
-//! written anyway.
+//! What the collector wants logged, in what batches leave of their last pages: padding is written
+//! anyway.
 //!
-//! 1. The collector offers a list, and goes on with its work.
-//! 2. Whoever leads a batch tops it up from the lists before it is sealed.
-//! 3. Where too many lists wait, or somebody waits for all of them, batches take pages for them; and
+//! 1. The collector offers lists of moves, and some of the live records themselves, and goes on with
+//!    its work. A record is put again if its key is still where it was: then it needs no move, and
+//!    takes nothing of the collector's own stream.
+//! 2. Whoever leads a batch tops it up before it is sealed: with records that fit, then with moves.
+//! 3. Where too many lists wait, or somebody waits for all there is, batches take pages for them; and
 //!    where nobody writes, the collector commits batches of nothing else.
 
 use super::batch::Batch;
@@ -14,21 +16,70 @@ use super::unit::Unit;
 use crate::durability::Durability;
 use crate::error::{Error, Result};
 use crate::format::ids::{BatchNo, Incarnation, PAGE_BYTES};
+use crate::format::location::Location;
 use crate::format::log_page::PAYLOAD_BYTES;
 use crate::format::moves::{Cuts, List};
-use crate::format::record::{HEAD_BYTES, RECORD_ALIGN, Record};
+use crate::format::record::{Expected, HEAD_BYTES, RECORD_ALIGN, Record};
+use crate::seeded::{Bug, seeded};
+use crate::sync::Ordering;
 use std::collections::VecDeque;
 
 /// Lists that may wait: so many that most moves find room that is to spare, and so few that what
 /// they leave is empty soon.
 const MOST_LISTS: usize = 4;
+/// Records that may wait: so many that batches find some that fit while the collector writes copies.
+const MOST_RECORDS: usize = 32;
+/// The longest of them: a batch of nothing else must take it, in extents of any size.
+const MOST_RECORD_BYTES: usize = PAYLOAD_BYTES / 2;
 
 /// Has log back where there is none after the extent that is in this life; whether it did.
 pub(super) type Renew<'a> = &'a dyn Fn(Incarnation) -> Result<bool>;
 
+/// How many lists, and how many records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Offered {
+    lists: u64,
+    records: u64,
+}
+
+impl Offered {
+    /// Whether that is as many as `others`, or more.
+    pub(crate) fn covers(self, others: Self) -> bool {
+        self.lists >= others.lists && self.records >= others.records
+    }
+}
+
+/// A live record that is to be put again.
+#[derive(Debug)]
+struct Live {
+    from: Location,
+    /// Key and value.
+    bytes: Vec<u8>,
+    key_len: usize,
+}
+
+impl Live {
+    fn record(&self) -> (Record<'_>, &[u8]) {
+        let (key, value) = self.bytes.split_at(self.key_len);
+        let expected = (!seeded(Bug::RewriteUnconditional)).then_some(Expected::At(self.from));
+        (Record::Put { key, value_len: value.len() as u32, expected }, value)
+    }
+}
+
+/// One that waits, or that a batch has taken.
+#[derive(Debug)]
+enum Turn {
+    Waits(Live),
+    Taken(BatchNo),
+}
+
 /// What waits to be logged.
 #[derive(Debug, Default)]
 pub(super) struct Filler {
+    /// Records, in the order in which they were offered, from the first that is not done.
+    records: VecDeque<Turn>,
+    /// Those that are durable and applied.
+    records_done: u64,
     /// What is left of the lists that were offered.
     lists: VecDeque<Cuts>,
     /// Lists that may be left waiting; batches take the others whole.
@@ -42,19 +93,40 @@ pub(super) struct Filler {
 }
 
 impl Log {
-    /// Has `moves` logged after what was offered before. Returns how many lists were offered in all.
-    /// `renew` has log back where there is none.
-    pub(crate) fn offer(&self, moves: List, renew: Renew<'_>) -> Result<u64> {
+    /// Has `moves` logged after what was offered before. `renew` has log back where there is none.
+    pub(crate) fn offer(&self, moves: List, renew: Renew<'_>) -> Result<()> {
         let _guard = PanicGuard::new(self);
         let mut state = self.see_taken(self.state.lock(), MOST_LISTS - 1, renew)?;
         let filler = &mut state.filler;
         filler.leave = MOST_LISTS;
         filler.lists.extend(Cuts::new(moves));
-        Ok(filler.offered())
+        Ok(())
     }
 
-    /// How many of the lists that were offered are durable and applied.
-    pub(crate) fn moved(&self) -> u64 {
+    /// Has the value of `key`, which is at `from`, put again if there is little that waits; whether
+    /// it will be.
+    pub(crate) fn offer_record(&self, key: &[u8], from: Location, value: &[u8]) -> bool {
+        if !self.takes_records.load(Ordering::Relaxed) {
+            return false;
+        }
+        let live = Live { from, bytes: [key, value].concat(), key_len: key.len() };
+        let fits = live.record().0.log_len() <= MOST_RECORD_BYTES;
+        let mut state = self.state.lock();
+        let takes = state.check_open().is_ok() && state.filler.waiting() < MOST_RECORDS;
+        if takes && fits {
+            state.filler.records.push_back(Turn::Waits(live));
+        }
+        self.takes_records.store(takes, Ordering::Relaxed);
+        takes && fits
+    }
+
+    /// How much was offered in all.
+    pub(crate) fn offered(&self) -> Offered {
+        self.state.lock().filler.offered()
+    }
+
+    /// How much of that is durable and applied.
+    pub(crate) fn moved(&self) -> Offered {
         let mut state = self.state.lock();
         let settled = state.settled.batch;
         state.filler.done_by(settled)
@@ -86,14 +158,14 @@ impl Log {
         Ok(())
     }
 
-    /// Waits until no more than `leave` lists wait.
+    /// Waits until no more than `leave` lists wait, and no records if that is none.
     fn see_taken<'a>(
         &'a self,
         mut state: Guard<'a>,
         leave: usize,
         renew: Renew<'_>,
     ) -> Result<Guard<'a>> {
-        while state.filler.lists.len() > leave {
+        while state.filler.is_beyond(leave) {
             state.check_open()?;
             state.filler.leave = leave;
             let is_led = state.open.as_ref().is_some_and(|batch| batch.led);
@@ -112,15 +184,12 @@ impl Log {
         Ok(state)
     }
 
-    /// Bytes of moves that any batch takes that has nothing else, but for what makes it one.
-    pub(crate) fn longest_list(&self) -> usize {
-        let page = self.config.extent_pages as usize / 4 * PAYLOAD_BYTES;
-        page - 2 * HEAD_BYTES - RECORD_ALIGN
-    }
-
-    /// Tops the open batch up with moves that wait.
-    pub(super) fn top_up(state: &mut State) {
+    /// Tops the open batch up with what waits.
+    pub(super) fn top_up(&self, state: &mut State) {
         let State { open: Some(batch), filler, tail, .. } = state else { return };
+        if filler.fill_with_records(batch, tail) {
+            self.takes_records.store(true, Ordering::Relaxed);
+        }
         if filler.lists.is_empty() {
             return;
         }
@@ -134,8 +203,42 @@ impl Log {
 }
 
 impl Filler {
-    fn offered(&self) -> u64 {
-        self.done + (self.taken.len() + self.lists.len()) as u64
+    fn offered(&self) -> Offered {
+        Offered {
+            lists: self.done + (self.taken.len() + self.lists.len()) as u64,
+            records: self.records_done + self.records.len() as u64,
+        }
+    }
+
+    /// Records that wait.
+    fn waiting(&self) -> usize {
+        self.records.iter().filter(|turn| matches!(turn, Turn::Waits(_))).count()
+    }
+
+    fn is_beyond(&self, leave: usize) -> bool {
+        self.lists.len() > leave || (leave == 0 && self.waiting() > 0)
+    }
+
+    /// Puts records into `batch` that fit into what is left of its last page, or whatever it has room
+    /// for where somebody waits for all of them; whether there was any.
+    fn fill_with_records(&mut self, batch: &mut Batch, tail: &Tail) -> bool {
+        let most_pages = if self.leave == 0 { usize::MAX } else { batch.pages() };
+        let mut any = false;
+        for turn in &mut self.records {
+            let Turn::Waits(live) = turn else { continue };
+            let items = [live.record()];
+            let unit = Unit::new(&items);
+            let demand = batch.demand_with(&unit);
+            let fits = demand.pages <= most_pages && batch.has_buffer_for(&unit);
+            if fits && tail.fits(demand) {
+                let [(record, value)] = items;
+                batch.push(&record, record.key(), value);
+                self.last = batch.number;
+                *turn = Turn::Taken(batch.number);
+                any = true;
+            }
+        }
+        any
     }
 
     /// Bytes that the next batch is to take, whether they are to spare or not.
@@ -152,9 +255,8 @@ impl Filler {
             && let Some(most) = room.checked_sub(HEAD_BYTES + RECORD_ALIGN)
             && let Some(moves) = cuts.cut(most)
         {
-            let moves = moves.bytes();
-            let record = Record::Relocate { moves };
-            batch.push(&record, &[], moves);
+            let record = Record::Relocate { moves: moves.bytes(), keys: moves.keys() };
+            batch.push(&record, &[], moves.bytes());
             room -= record.log_len();
             self.last = batch.number;
             if cuts.rest_len() == 0 {
@@ -164,13 +266,19 @@ impl Filler {
         }
     }
 
-    /// Counts the lists that are done once all batches up to `settled` are.
-    fn done_by(&mut self, settled: BatchNo) -> u64 {
+    /// Counts what is done once all batches up to `settled` are.
+    fn done_by(&mut self, settled: BatchNo) -> Offered {
         while self.taken.front().is_some_and(|&batch| batch <= settled) {
             self.taken.pop_front();
             self.done += 1;
         }
-        self.done
+        while let Some(Turn::Taken(batch)) = self.records.front()
+            && *batch <= settled
+        {
+            self.records.pop_front();
+            self.records_done += 1;
+        }
+        Offered { lists: self.done, records: self.records_done }
     }
 }
 

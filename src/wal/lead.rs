@@ -23,7 +23,7 @@ impl Log {
         if state.fatal.is_some() {
             return state;
         }
-        Self::top_up(&mut state);
+        self.top_up(&mut state);
         let generation = Generation(self.generation.load(Ordering::SeqCst));
         let Some(sealed) = state.seal(self.config.store, generation, sync::now()) else {
             return state;

@@ -26,7 +26,9 @@ use crate::format::record::Record;
 use crate::format::superblock::Anchor;
 use crate::metrics::{Recorder, Stage as Timed};
 use crate::seeded::{Bug, seeded};
-use crate::sync::{self, Arc, AtomicU64, Condvar, Duration, Mutex, MutexGuard, Ordering};
+use crate::sync::{
+    self, Arc, AtomicBool, AtomicU64, Condvar, Duration, Mutex, MutexGuard, Ordering,
+};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -83,6 +85,8 @@ pub(crate) struct Log {
     /// written, so that a read knows without the lock that the device has all it can see.
     pub(super) written: AtomicU64,
     buffered: AtomicU64,
+    /// Whether the filler may take another record, so that offering one mostly takes no lock.
+    pub(super) takes_records: AtomicBool,
 }
 
 impl Log {
@@ -136,6 +140,7 @@ impl Log {
             generation: AtomicU64::new(start.generation.0),
             written: AtomicU64::new(durable.0),
             buffered: AtomicU64::new(0),
+            takes_records: AtomicBool::new(true),
         }
     }
 

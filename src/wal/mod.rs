@@ -20,6 +20,7 @@ mod upkeep;
 mod window;
 
 pub(crate) use epoch::{Begun, begin_epoch};
+pub(crate) use filler::Offered;
 pub(crate) use host::Host;
 pub(crate) use listing::Listing;
 pub(crate) use log::{Log, LogConfig, LogStart};

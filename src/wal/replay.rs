@@ -17,11 +17,8 @@ use crate::device::{BufferPool, Volume};
 use crate::error::{Error, Result};
 use crate::format::footer::FooterHead;
 use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
-use crate::format::listed::{List, Listed, list, list_batch};
-use crate::format::log_page::{
-    self, LogHeader, PAYLOAD_BYTES, PageKind, pages_for_stream, payload, place,
-};
-use crate::format::moves::Moves;
+use crate::format::listed::{List, Listed, Lister};
+use crate::format::log_page::{self, LogHeader, PageKind, payload, place};
 use crate::format::record::{Entries, Entry, Record, decode_record, encode_batch_entry};
 use crate::format::superblock::Anchor;
 use crate::seeded::{Bug, seeded};
@@ -216,14 +213,14 @@ impl<'a, S: Sink> Replay<'a, S> {
         let mut entries = Vec::with_capacity(stream.len() / 8);
         encode_batch_entry(first.batch, &mut entries);
         let mut listed = Vec::with_capacity(stream.len() / 8);
-        list_batch(first.batch, start, &mut listed);
+        let mut lister = Lister::begin(first.batch, start, &mut listed);
         let mut at = 0;
         while at < stream.len() {
             let found = decode_record(&stream, at)
                 .ok_or(corrupt(start, "a record in a valid page makes no sense"))?;
             let (page, offset) = place(start, found.key_at);
             found.record.encode_entry(page, offset, &mut entries);
-            list(&found.record, &mut listed);
+            lister.list(&found.record, &mut listed);
             at = found.next;
         }
         self.unproven.push_back(Unproven {
@@ -347,8 +344,8 @@ impl<'a, S: Sink> Replay<'a, S> {
         if gap && head.batch != covered && !seeded(Bug::FooterWithGap) {
             return Ok(false);
         }
-        // Where moves cannot be read, the page that they are in says why.
-        let Some(fresh) = self.entries_of(fresh) else { return Ok(false) };
+        let fresh =
+            entries_of(fresh).ok_or(corrupt(first, "the footer of this extent makes no sense"))?;
         self.sink.accept(&fresh)?;
         let tail = &mut self.out.tail;
         tail.chain = head.chain;
@@ -358,41 +355,6 @@ impl<'a, S: Sink> Replay<'a, S> {
         tail.name_successor(header.successor, head.batch);
         self.sink.progress(head.batch, self.out.extents.len());
         Ok(true)
-    }
-
-    /// The entries of what a footer lists; the moves of relocations are in the log.
-    fn entries_of(&mut self, list: List<'_>) -> Option<Vec<u8>> {
-        let mut out = Vec::with_capacity(list.rest_len() * 2);
-        for listed in list {
-            match listed? {
-                Listed::Batch(batch) => encode_batch_entry(batch, &mut out),
-                Listed::Record { record, page, offset } => {
-                    record.encode_entry(page, offset, &mut out);
-                }
-                Listed::Moves { len, page, offset } => {
-                    let moves = self.read_stream(page, usize::from(offset), len as usize)?;
-                    Moves::are_sound(&moves).then_some(())?;
-                    Record::Relocate { moves: &moves }.encode_entry(page, offset, &mut out);
-                }
-            }
-        }
-        Some(out)
-    }
-
-    /// `len` bytes of a batch's stream, from `offset` in the payload of the page at `first` on.
-    fn read_stream(&mut self, first: PageNo, offset: usize, len: usize) -> Option<Vec<u8>> {
-        let incarnation = self.out.tail.incarnation;
-        let count = pages_for_stream(offset + len) as u64;
-        let mut stream = Vec::with_capacity(count as usize * PAYLOAD_BYTES);
-        for index in 0..count {
-            let at = first.plus(index);
-            let page = self.window.pages(self.volume, at, count - index).ok()??;
-            let header = log_page::open(page, self.store, at)?;
-            let is_ours = header.kind == PageKind::Batch && header.incarnation == incarnation;
-            is_ours.then_some(())?;
-            stream.extend_from_slice(payload(page, &header));
-        }
-        Some(stream.get(offset..offset + len)?.to_vec())
     }
 
     /// The header and the stream of the extent's footer. Damaged or unreadable, it is no loss:
@@ -556,6 +518,18 @@ impl<'a, S: Sink> Replay<'a, S> {
         self.out.dropped = Some(Dropped { page, batch: unproven.batch, pages });
         self.unproven.clear();
     }
+}
+
+/// The entries of what a footer lists.
+fn entries_of(list: List<'_>) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(list.rest_len() * 2);
+    for listed in list {
+        match listed? {
+            Listed::Batch(batch) => encode_batch_entry(batch, &mut out),
+            Listed::Record { record, page, offset } => record.encode_entry(page, offset, &mut out),
+        }
+    }
+    Some(out)
 }
 
 pub(crate) const LATER_PROOF: &str = "a later page proves that the log goes on here";

@@ -34,17 +34,6 @@ impl Window {
         self.page_and(volume, at, 1)
     }
 
-    /// The bytes of a page, and those after it of `count`.
-    pub(super) fn pages(
-        &mut self,
-        volume: &Volume,
-        at: PageNo,
-        count: u64,
-    ) -> Result<Option<&[u8]>> {
-        let most = (self.buf.len() / PAGE_BYTES) as u64;
-        self.page_and(volume, at, count.min(most))
-    }
-
     /// Reads the next page from the device, whatever was read.
     pub(super) fn forget(&mut self) {
         self.count = 0;

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Lengths of keys, the usual ones more often.
 const KEY_LENS: [usize; 24] = [
     1, 2, 3, 4, 7, 8, 9, 15, 16, 16, 16, 16, 17, 32, 100, 255, 256, 257, 1000, 1001, 2008, 4015,
-    4016, 8033,
+    4032, 8065,
 ];
 const LONG_KEY_LENS: [usize; 4] = [16_000, 32_768, LONGEST_KEY - 1, LONGEST_KEY];
 /// What `large_min`, blocks and transfers turn on.

@@ -17,7 +17,7 @@ pub(crate) type Bytes = Arc<[u8]>;
 pub(crate) type Model = BTreeMap<Bytes, Bytes>;
 
 /// Bytes of a log page that records have to themselves.
-pub(crate) const PAYLOAD: usize = 4016;
+pub(crate) const PAYLOAD: usize = 4032;
 /// Longest key.
 pub(crate) const LONGEST_KEY: usize = 65_535;
 /// All durabilities, weakest first.
