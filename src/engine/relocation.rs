@@ -266,7 +266,7 @@ mod tests {
                 moved_to[usize::from(now.home() == Home::Value)] += 1;
             }
         }
-        assert!(moved_to.iter().all(|&moved| moved > 5), "{moved_to:?}");
+        assert!(moved_to.iter().all(|&moved| moved > 0), "{moved_to:?}");
         let assert_all = |db: &Db| {
             let all = left.iter().all(|&n| db.get(n.to_be_bytes()).unwrap().unwrap() == value(n));
             assert!(all && db.len() == left.len() as u64 && db.check().unwrap().is_clean());
@@ -295,15 +295,15 @@ mod tests {
     fn a_record_that_waits_loses_to_what_comes_before_it() {
         let dir = tempfile::tempdir().unwrap();
         let (engine, db) = filled(&dir);
-        for number in [7_u32, 8] {
+        let snapshot = db.snapshot();
+        let offer = |number: u32| {
             let from = location(&engine, number);
             assert!(engine.log.offer_record(&number.to_be_bytes(), from, &value(number)));
-        }
-        let snapshot = db.snapshot();
-        let mut batch = crate::WriteBatch::new();
-        batch.put(7_u32.to_be_bytes(), "new");
-        batch.delete(8_u32.to_be_bytes());
-        db.write(&batch).unwrap();
+        };
+        offer(7);
+        db.put(7_u32.to_be_bytes(), "new").unwrap();
+        offer(8);
+        db.delete(8_u32.to_be_bytes()).unwrap();
         assert_eq!(engine.log.moved(), engine.log.offered());
         let assert_lost = |db: &Db| {
             assert_eq!(db.get(7_u32.to_be_bytes()).unwrap().unwrap(), "new".as_bytes());
@@ -311,6 +311,7 @@ mod tests {
             assert_eq!(db.len(), 99);
         };
         assert_lost(&db);
+        assert_eq!(snapshot.get(7_u32.to_be_bytes()).unwrap().unwrap(), value(7));
         assert_eq!(snapshot.get(8_u32.to_be_bytes()).unwrap().unwrap(), value(8));
         drop(snapshot);
         db.close().unwrap();

@@ -27,8 +27,9 @@ use std::collections::VecDeque;
 /// Lists that may wait: so many that most moves find room that is to spare, and so few that what
 /// they leave is empty soon.
 const MOST_LISTS: usize = 4;
-/// Records that may wait: so many that batches find some that fit while the collector writes copies.
-const MOST_RECORDS: usize = 32;
+/// The part of an extent that may wait as records, if that is more than one: so much that batches find
+/// some that fit while the collector writes copies.
+const WAITING_PART: usize = 256;
 /// The longest of them: a batch of nothing else must take it, in extents of any size.
 const MOST_RECORD_BYTES: usize = PAYLOAD_BYTES / 2;
 
@@ -63,6 +64,10 @@ impl Live {
         let (key, value) = self.bytes.split_at(self.key_len);
         let expected = (!seeded(Bug::RewriteUnconditional)).then_some(Expected::At(self.from));
         (Record::Put { key, value_len: value.len() as u32, expected }, value)
+    }
+
+    fn log_len(&self) -> usize {
+        self.record().0.log_len()
     }
 }
 
@@ -110,14 +115,19 @@ impl Log {
             return false;
         }
         let live = Live { from, bytes: [key, value].concat(), key_len: key.len() };
-        let fits = live.record().0.log_len() <= MOST_RECORD_BYTES;
+        if live.log_len() > MOST_RECORD_BYTES {
+            return false;
+        }
+        let most = self.config.extent_pages as usize * PAGE_BYTES / WAITING_PART;
         let mut state = self.state.lock();
-        let takes = state.check_open().is_ok() && state.filler.waiting() < MOST_RECORDS;
-        if takes && fits {
+        let waiting = state.filler.waiting();
+        let takes =
+            state.check_open().is_ok() && (waiting == 0 || waiting + live.log_len() <= most);
+        if takes {
             state.filler.records.push_back(Turn::Waits(live));
         }
         self.takes_records.store(takes, Ordering::Relaxed);
-        takes && fits
+        takes
     }
 
     /// How much was offered in all.
@@ -210,9 +220,13 @@ impl Filler {
         }
     }
 
-    /// Records that wait.
+    /// Bytes of records that wait.
     fn waiting(&self) -> usize {
-        self.records.iter().filter(|turn| matches!(turn, Turn::Waits(_))).count()
+        let waits = |turn: &Turn| match turn {
+            Turn::Waits(live) => live.log_len(),
+            Turn::Taken(_) => 0,
+        };
+        self.records.iter().map(waits).sum()
     }
 
     fn is_beyond(&self, leave: usize) -> bool {
