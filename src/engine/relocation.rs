@@ -236,9 +236,10 @@ mod tests {
         number.to_le_bytes().repeat(250)
     }
 
-    /// Keys 0 to 99, of a kilobyte each, in extents of 16 pages.
+    /// Keys 0 to 99, of a kilobyte each, in extents of 16 pages; nothing is collected by itself.
     fn filled(dir: &tempfile::TempDir) -> (Arc<Engine>, Db) {
-        let options = Options::new().extent_bytes(64 << 10).volume_bytes(4 << 20);
+        let options = Options::new().extent_bytes(64 << 10).volume_bytes(16 << 20);
+        let options = options.garbage_ratio(10.0);
         let engine = Engine::open(&dir.path().join("data.vol"), &options).unwrap();
         let db = Db::new(Arc::clone(&engine));
         (0..100_u32).for_each(|number| db.put(number.to_be_bytes(), value(number)).unwrap());
