@@ -293,7 +293,8 @@ impl Db {
         self.engine.get(key.as_ref())
     }
 
-    /// The values of `keys`, in their order, all as of one moment.
+    /// The values of `keys`, in their order, all as of one moment. Those that have to be read are read
+    /// together, and each key has its own error.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -36,6 +36,8 @@ pub struct Info {
     pub fixed: bool,
     /// Longest value, in bytes, that is logged beside its key.
     pub large_min: u32,
+    /// Bytes of values that may be kept in memory.
+    pub cache_bytes: usize,
     /// Commit batches that may be on their way at once.
     pub pipeline_depth: usize,
 }
@@ -57,6 +59,7 @@ impl Info {
             max_bytes: superblock.max_pages * page,
             fixed: superblock.fixed,
             large_min: options.large_min,
+            cache_bytes: options.cache_bytes,
             pipeline_depth: options.pipeline_depth,
         }
     }
@@ -71,6 +74,7 @@ impl fmt::Display for Info {
         let growth = if self.fixed { " (fixed)" } else { "" };
         writeln!(f, "max bytes            {}{growth}", self.max_bytes)?;
         writeln!(f, "large values from    {} bytes", u64::from(self.large_min) + 1)?;
+        writeln!(f, "cache bytes          {}", self.cache_bytes)?;
         writeln!(f, "pipeline depth       {}", self.pipeline_depth)?;
         write!(f, "{}", self.device)
     }

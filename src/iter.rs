@@ -1,9 +1,10 @@
 //! Entries in key order, from either end.
 
-use crate::engine::Engine;
+use crate::engine::{Caching, Engine};
 use crate::error::{Error, Result};
 use crate::index::{Found, Range, View};
-use crate::sync::Arc;
+use crate::prefetch::{End, Place};
+use crate::sync::{Arc, AtomicBool, Ordering};
 use crate::value::Value;
 use std::fmt;
 use std::iter::FusedIterator;
@@ -12,7 +13,9 @@ use std::ops::{Bound, RangeBounds};
 /// Entries in key order as of one moment. Owns what it shows, so it may outlive the [`Db`]
 /// handle it came from; that handle's volume stays open as long.
 ///
-/// A scan never skips what it cannot read: values are read by [`Entry::value`], which says so.
+/// A scan never skips what it cannot read: values are read by [`Entry::value`], which says so. From
+/// the second value on it reads those of the next entries as well, at most 256 or 4 MiB of them and
+/// fewer where they turn out not to be wanted. A scan of keys alone reads nothing.
 ///
 /// [`Db`]: crate::Db
 ///
@@ -28,8 +31,17 @@ use std::ops::{Bound, RangeBounds};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Iter {
-    engine: Arc<Engine>,
+    scan: Arc<Scan>,
     entries: Result<Range, Option<Error>>,
+    front: End,
+    back: End,
+}
+
+/// What the entries of a scan share.
+struct Scan {
+    engine: Arc<Engine>,
+    /// Somebody has asked for a value.
+    wants_values: AtomicBool,
 }
 
 impl Iter {
@@ -41,7 +53,8 @@ impl Iter {
         let own = |bound: Bound<&K>| bound.map(|key| key.as_ref().to_vec());
         let (lower, upper) = (own(range.start_bound()), own(range.end_bound()));
         let entries = view.map(|view| view.range(lower, upper)).map_err(Some);
-        Self { engine: Arc::clone(engine), entries }
+        let scan = Scan { engine: Arc::clone(engine), wants_values: AtomicBool::new(false) };
+        Self { scan: Arc::new(scan), entries, front: End::default(), back: End::default() }
     }
 
     pub(crate) fn with_prefix(engine: &Arc<Engine>, view: Result<View>, prefix: &[u8]) -> Self {
@@ -67,18 +80,45 @@ impl Iter {
         Keys(self)
     }
 
-    fn step(&mut self, step: impl FnOnce(&mut Range) -> Option<Found>) -> Option<Result<Entry>> {
+    /// The next entry from one end.
+    fn step(&mut self, from: Side) -> Option<Result<Entry>> {
         let entries = match &mut self.entries {
             Ok(entries) => entries,
             Err(error) => return error.take().map(Err),
         };
-        if let Err(error) = self.engine.check_usable() {
+        if let Err(error) = self.scan.engine.check_usable() {
             self.entries = Err(None);
             return Some(Err(error));
         }
-        let found = step(entries)?;
-        Some(Ok(Entry { engine: Arc::clone(&self.engine), found }))
+        let (near, far) = match from {
+            Side::Front => (&mut self.front, &mut self.back),
+            Side::Back => (&mut self.back, &mut self.front),
+        };
+        let mut next = || match from {
+            Side::Front => entries.next(),
+            Side::Back => entries.next_back(),
+        };
+        let mut ahead = near.next();
+        if ahead.is_none() && self.scan.wants_values.load(Ordering::Relaxed) {
+            near.refill(&mut next);
+            ahead = near.next();
+        }
+        let (found, place) = match ahead {
+            Some((found, place)) => (found, Some(place)),
+            None => match next() {
+                Some(found) => (found, None),
+                None => far.last().map(|(found, place)| (found, Some(place)))?,
+            },
+        };
+        Some(Ok(Entry { scan: Arc::clone(&self.scan), found, place }))
     }
+}
+
+/// An end of a scan.
+#[derive(Clone, Copy)]
+enum Side {
+    Front,
+    Back,
 }
 
 /// The least key above all that start with `prefix`; `None` if there is none.
@@ -93,13 +133,13 @@ impl Iterator for Iter {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.step(Iterator::next)
+        self.step(Side::Front)
     }
 }
 
 impl DoubleEndedIterator for Iter {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.step(DoubleEndedIterator::next_back)
+        self.step(Side::Back)
     }
 }
 
@@ -153,8 +193,10 @@ impl FusedIterator for Keys {}
 /// ```
 #[derive(Clone)]
 pub struct Entry {
-    engine: Arc<Engine>,
+    scan: Arc<Scan>,
     found: Found,
+    /// Where its value is read ahead.
+    place: Option<Place>,
 }
 
 impl Entry {
@@ -188,7 +230,7 @@ impl Entry {
         u64::from(self.found.location().value_len())
     }
 
-    /// The value, as it was when the iterator was made. Read now.
+    /// The value, as it was when the iterator was made. Read now, unless it was with those before.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -203,7 +245,15 @@ impl Entry {
     /// # Errors
     /// As [`Db::get`](crate::Db::get).
     pub fn value(&self) -> Result<Value> {
-        self.engine.fetch(self.key(), self.found.location())
+        let engine = &self.scan.engine;
+        engine.check_usable()?;
+        match &self.place {
+            Some((stretch, at)) => stretch.value(engine, *at),
+            None => {
+                self.scan.wants_values.store(true, Ordering::Relaxed);
+                engine.fetch_by(Caching::Look, self.key(), self.found.location())
+            }
+        }
     }
 }
 

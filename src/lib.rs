@@ -63,6 +63,7 @@ mod info;
 mod iter;
 mod metrics;
 mod options;
+mod prefetch;
 mod reader;
 mod report;
 mod seeded;
@@ -76,7 +77,9 @@ mod wal;
 pub use batch::WriteBatch;
 pub use check::CheckReport;
 pub use db::{CasMismatch, Db};
-pub use device::{AlignedBuf, DeviceInfo, DirectIo, DirectState, WriteCache};
+pub use device::{
+    AlignedBuf, DeviceInfo, DirectIo, DirectState, IoUring, IoUringState, WriteCache,
+};
 pub use durability::{Durability, SyncWindow};
 pub use error::{Error, Result};
 pub use health::Health;

@@ -1,7 +1,7 @@
 //! How a volume is opened.
 
 use crate::db::Db;
-use crate::device::DirectIo;
+use crate::device::{DirectIo, IoUring};
 use crate::durability::SyncWindow;
 use crate::engine::{Engine, Pace};
 use crate::error::{Error, Result};
@@ -51,11 +51,13 @@ pub struct Options {
     pub(crate) create: bool,
     pub(crate) create_new: bool,
     pub(crate) direct_io: DirectIo,
+    pub(crate) io_uring: IoUring,
     pub(crate) large_min: u32,
     pub(crate) sync_window: SyncWindow,
     pub(crate) pipeline_depth: usize,
     pub(crate) worth_bytes: usize,
     pub(crate) buffer_bytes: usize,
+    pub(crate) cache_bytes: usize,
     pub(crate) evidence_after: Duration,
     pub(crate) replay_time: Duration,
     pub(crate) garbage_ratio: f64,
@@ -75,11 +77,13 @@ impl Default for Options {
             create: true,
             create_new: false,
             direct_io: DirectIo::default(),
+            io_uring: IoUring::default(),
             large_min: 32 << 10,
             sync_window: SyncWindow::default(),
             pipeline_depth: 2,
             worth_bytes: 32 << 10,
             buffer_bytes: 64 << 20,
+            cache_bytes: 64 << 20,
             evidence_after: EVIDENCE_AFTER,
             replay_time: Duration::from_secs(2),
             garbage_ratio: 0.5,
@@ -232,6 +236,23 @@ impl Options {
         self
     }
 
+    /// Whether reads that are issued together, those of `multi_get` and of scans, go through
+    /// io_uring. Default: [`IoUring::Preferred`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// use extentdb::{IoUring, Options};
+    ///
+    /// let db = Options::new().io_uring(IoUring::Off).volume_bytes(1 << 20).open(&path)?;
+    /// println!("io_uring is {}", db.info().device.io_uring);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn io_uring(mut self, io_uring: IoUring) -> Self {
+        self.io_uring = io_uring;
+        self
+    }
+
     /// Longest value, in bytes, that is logged beside its key; longer ones get pages of their
     /// own, written before their record. Default: 32 KiB. At most an eighth of an extent is
     /// used.
@@ -359,6 +380,29 @@ impl Options {
         self
     }
 
+    /// Bytes of values that are kept in memory for being read again, keys and about 100 bytes for
+    /// each included; 0 for none. Default: 64 MiB.
+    ///
+    /// `get` and `multi_get` fill it, with what they read for the second time; scans do not. Values
+    /// over 64 KiB, or an eighth of the cache, do not enter, nor do those that have pages of their own
+    /// (see [`large_min`](Self::large_min)).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let db = extentdb::Options::new().cache_bytes(1 << 30).open(&path)?;
+    /// db.put("k", "v")?;
+    /// for _ in 0..3 {
+    ///     db.get("k")?;
+    /// }
+    /// assert_eq!((db.metrics().cache_misses, db.metrics().cache_hits), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
     /// Called once, from the thread that met it, when a failure of the device makes the handle
     /// stop writing.
     ///
@@ -469,11 +513,13 @@ impl fmt::Debug for Options {
             .field("create", &self.create)
             .field("create_new", &self.create_new)
             .field("direct_io", &self.direct_io)
+            .field("io_uring", &self.io_uring)
             .field("large_min", &self.large_min)
             .field("sync_window", &self.sync_window)
             .field("pipeline_depth", &self.pipeline_depth)
             .field("worth_bytes", &self.worth_bytes)
             .field("buffer_bytes", &self.buffer_bytes)
+            .field("cache_bytes", &self.cache_bytes)
             .finish_non_exhaustive()
     }
 }

@@ -162,6 +162,8 @@ bugs! {
     LargeChecksumIgnored,
     /// A log page of an earlier life of its extent is read.
     EarlierLifeRead,
+    /// A value is found in the cache that was at its location in an earlier life of the extent.
+    EarlierLifeCached,
     /// A packed record of another key is read.
     OtherKeyRead,
     /// What cannot be read is absent.

@@ -71,7 +71,15 @@ impl Snapshot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn multi_get<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Result<Option<Value>>> {
-        keys.iter().map(|key| self.get(key)).collect()
+        let view =
+            self.engine.check_usable().and_then(|()| self.view.as_ref().map_err(Clone::clone));
+        match view {
+            Ok(view) => {
+                let locations: Vec<_> = keys.iter().map(|key| view.get(key.as_ref())).collect();
+                self.engine.get_located(keys, &locations)
+            }
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     /// As [`Db::get_range`](crate::Db::get_range).

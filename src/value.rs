@@ -5,14 +5,15 @@ use crate::sync::Arc;
 use std::fmt;
 use std::ops::{Deref, Range};
 
-#[derive(Debug)]
+/// What holds the bytes, in one allocation that all clones share.
+#[derive(Debug, Clone)]
 enum Backing {
-    Pages(AlignedBuf),
-    Memory(Vec<u8>),
+    Pages(Arc<AlignedBuf>),
+    Memory(Arc<[u8]>),
 }
 
 /// The bytes of a value. Cheap to clone: clones share the memory, which is the buffer that the
-/// device filled.
+/// device filled, or a copy where most of that would be something else.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -25,25 +26,34 @@ enum Backing {
 /// ```
 #[derive(Clone)]
 pub struct Value {
-    backing: Arc<Backing>,
+    backing: Backing,
     range: Range<usize>,
 }
 
 impl Value {
-    /// The part `range` of the pages in `buf`.
+    /// The part `range` of the pages in `buf`: as they are, or a copy if they are twice as long.
     pub(crate) fn from_pages(buf: AlignedBuf, range: Range<usize>) -> Self {
         assert!(range.end <= buf.len(), "a value lies within its pages");
-        Self { backing: Arc::new(Backing::Pages(buf)), range }
+        if range.len() <= buf.len() / 2 {
+            return Self::from_memory(Arc::from(&buf[range.clone()]), 0..range.len());
+        }
+        Self { backing: Backing::Pages(Arc::new(buf)), range }
+    }
+
+    /// The part `range` of `bytes`.
+    pub(crate) fn from_memory(bytes: Arc<[u8]>, range: Range<usize>) -> Self {
+        assert!(range.end <= bytes.len(), "a value lies within its memory");
+        Self { backing: Backing::Memory(bytes), range }
     }
 
     /// The part `range` of this value, sharing its memory.
     pub(crate) fn slice(&self, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.range.len(), "within the value");
         let start = self.range.start;
-        Self { backing: Arc::clone(&self.backing), range: start + range.start..start + range.end }
+        Self { backing: self.backing.clone(), range: start + range.start..start + range.end }
     }
 
-    /// The bytes in a vector of their own. Copies, unless the value never was on the device.
+    /// The bytes in a vector of their own, copied.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -56,19 +66,14 @@ impl Value {
     /// ```
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
-        match Arc::try_unwrap(self.backing) {
-            Ok(Backing::Memory(bytes)) if self.range == (0..bytes.len()) => bytes,
-            Ok(Backing::Memory(bytes)) => bytes[self.range].to_vec(),
-            Ok(Backing::Pages(buf)) => buf[self.range].to_vec(),
-            Err(shared) => Self { backing: shared, range: self.range }.to_vec(),
-        }
+        self.to_vec()
     }
 }
 
 impl From<Vec<u8>> for Value {
     fn from(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
-        Self { backing: Arc::new(Backing::Memory(bytes)), range }
+        Self::from_memory(Arc::from(bytes), range)
     }
 }
 
@@ -76,7 +81,7 @@ impl Deref for Value {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match &*self.backing {
+        match &self.backing {
             Backing::Pages(buf) => &buf[self.range.clone()],
             Backing::Memory(bytes) => &bytes[self.range.clone()],
         }
@@ -104,3 +109,34 @@ impl<T: AsRef<[u8]> + ?Sized> PartialEq<T> for Value {
 }
 
 impl Eq for Value {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages(pages: usize) -> AlignedBuf {
+        let bytes: Vec<u8> = (0..pages * 4096).map(|i| (i % 251) as u8).collect();
+        AlignedBuf::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn a_value_shares_the_pages_that_it_fills_and_no_others() {
+        for (range, is_shared) in [(80..1100, false), (80..2128, false), (80..2129, true)] {
+            let buf = pages(1);
+            let expected = buf[range.clone()].to_vec();
+            let at = buf[range.start..].as_ptr();
+            let value = Value::from_pages(buf, range);
+            assert_eq!(value, expected);
+            assert_eq!(value.as_ptr() == at, is_shared);
+            assert_eq!(value.clone().as_ptr(), value.as_ptr(), "clones share");
+            assert_eq!(value.slice(3..10), expected[3..10]);
+            assert_eq!(value.into_vec(), expected);
+        }
+    }
+
+    #[test]
+    fn empty_values_hold_on_to_nothing() {
+        let value = Value::from_pages(pages(2), 100..100);
+        assert!(value.is_empty() && value.slice(0..0).is_empty());
+    }
+}

@@ -1,9 +1,10 @@
 //! The device that is a regular file or a block device.
 
-use super::Device;
 use super::fork::ForkGuard;
 use super::lock::{self, Registration};
+use super::ring::Rings;
 use super::transfer::{read_whole, write_whole};
+use super::{Device, IoUring, IoUringState, ReadDone, ReadRequest, plain};
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::sync::{AtomicU64, Mutex, Ordering, RwLock};
 use nix::errno::Errno;
@@ -22,6 +23,8 @@ pub(crate) struct FileDevice {
     /// Held while the file grows.
     growing: Mutex<()>,
     kind: Kind,
+    /// `None`: threads do what rings would.
+    rings: Option<Rings>,
     /// A forked child must not write to its parent's volume, nor wait for locks that were held,
     /// at the fork, by threads that it does not have.
     born_in: ForkGuard,
@@ -51,7 +54,23 @@ impl FileDevice {
             pages: AtomicU64::new(bytes / PAGE_BYTES as u64),
             growing: Mutex::new(()),
             kind,
+            rings: None,
             born_in: ForkGuard::new(),
+        }
+    }
+
+    /// Has reads that are issued together go through io_uring, where it is wanted and can be had.
+    pub(super) fn use_io_uring(&mut self, wanted: IoUring) -> IoUringState {
+        self.rings = None;
+        if wanted == IoUring::Off {
+            return IoUringState::Off;
+        }
+        match self.with_fd(Rings::probe) {
+            Ok(rings) => {
+                self.rings = Some(rings);
+                IoUringState::Active
+            }
+            Err(cause) => IoUringState::Unavailable { why: cause.to_string() },
         }
     }
 
@@ -64,6 +83,24 @@ impl FileDevice {
             Some(held) => body(held.fd.as_fd()),
             None => Err(not_connected("the device is closed")),
         }
+    }
+
+    /// Fills `buf` from `page` on. `first` is the answer to a first read of all of it, if there was
+    /// one.
+    fn read_from(
+        &self,
+        fd: BorrowedFd<'_>,
+        page: PageNo,
+        buf: &mut [u8],
+        mut first: Option<nix::Result<usize>>,
+    ) -> io::Result<()> {
+        if !self.has(page, buf.len()) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        read_whole(buf.len(), |part| match first.take() {
+            Some(answer) => answer,
+            None => pread(fd, &mut buf[part.clone()], offset_of(page, part.start)?),
+        })
     }
 
     /// Whether the pages of `bytes` bytes from `page` on exist.
@@ -80,15 +117,33 @@ impl Device for FileDevice {
 
     fn read(&self, page: PageNo, buf: &mut [u8]) -> io::Result<()> {
         assert_transferable(buf);
-        self.with_fd(|fd| {
-            if !self.has(page, buf.len()) {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+        self.with_fd(|fd| self.read_from(fd, page, buf, None))
+    }
+
+    fn read_many(
+        &self,
+        requests: &mut dyn Iterator<Item = ReadRequest>,
+        done: &mut ReadDone<'_, io::Error>,
+    ) {
+        let read = |fd: BorrowedFd<'_>, request: &mut ReadRequest, first| {
+            self.read_from(fd, request.page, &mut request.buf, first)
+        };
+        let all = self.with_fd(|fd| {
+            match &self.rings {
+                Some(rings) => rings.read_many(fd, requests, done, |request, answer| {
+                    read(fd, request, Some(answer))
+                }),
+                None => plain::read_many(requests, done, |request| read(fd, request, None)),
             }
-            read_whole(buf.len(), |part| {
-                let offset = offset_of(page, part.start)?;
-                pread(fd, &mut buf[part], offset)
-            })
-        })
+            Ok(())
+        });
+        if all.is_err() {
+            // Closed, or the parent's: so is each of them.
+            for mut request in requests {
+                let outcome = self.read(request.page, &mut request.buf);
+                done(request, outcome);
+            }
+        }
     }
 
     fn write(&self, page: PageNo, buf: &[u8]) -> io::Result<()> {
@@ -142,6 +197,9 @@ impl Device for FileDevice {
         }
         if let Some(Held { registration, fd }) = self.held.write().take() {
             drop(registration);
+            if let Some(rings) = &self.rings {
+                rings.close();
+            }
             // A forked child may have the same open file description for as long as it lives.
             lock::release(fd.as_fd());
         }

@@ -2,6 +2,7 @@
 
 use super::direct::{Alignment, DirectState};
 use super::file::Kind;
+use super::uring::IoUringState;
 use nix::sys::statfs::fstatfs;
 use std::fmt;
 use std::fs::{self, Metadata};
@@ -32,6 +33,8 @@ pub struct DeviceInfo {
     pub is_block_device: bool,
     /// Whether transfers bypass the page cache.
     pub direct: DirectState,
+    /// Whether reads that are issued together go through io_uring.
+    pub io_uring: IoUringState,
     /// What memory must be aligned to for direct transfers, in bytes.
     pub memory_alignment: Option<u32>,
     /// What offsets and lengths must be aligned to for direct transfers, in bytes.
@@ -101,6 +104,7 @@ impl DeviceInfo {
             path: PathBuf::from("simulated"),
             is_block_device,
             direct: DirectState::Off,
+            io_uring: IoUringState::Off,
             memory_alignment: None,
             offset_alignment: None,
             logical_block: None,
@@ -125,6 +129,7 @@ impl DeviceInfo {
             path: path.to_owned(),
             is_block_device: kind == Kind::BlockDevice,
             direct,
+            io_uring: IoUringState::Off,
             memory_alignment: alignment.map(|a| a.memory).filter(|&bytes| bytes != 0),
             offset_alignment: alignment.map(|a| a.offset).filter(|&bytes| bytes != 0),
             logical_block: disk.and_then(|d| d.number("logical_block_size")),
@@ -145,6 +150,7 @@ impl fmt::Display for DeviceInfo {
         line(f, "kind", Some(kind))?;
         line(f, "filesystem", self.filesystem.as_ref())?;
         line(f, "direct I/O", Some(&self.direct))?;
+        line(f, "io_uring", Some(&self.io_uring))?;
         line(f, "memory alignment", self.memory_alignment)?;
         line(f, "offset alignment", self.offset_alignment)?;
         line(f, "disk", self.disk.as_ref())?;
@@ -251,6 +257,7 @@ mod tests {
             path: "/data/volume".into(),
             is_block_device: false,
             direct: DirectState::Unavailable { why: "no".to_owned() },
+            io_uring: IoUringState::Active,
             memory_alignment: Some(4),
             offset_alignment: Some(512),
             logical_block: Some(512),
@@ -262,8 +269,9 @@ mod tests {
             sync_method: "fdatasync",
         };
         let printed = info.to_string();
-        assert_eq!(printed.lines().count(), 12);
+        assert_eq!(printed.lines().count(), 13);
         assert!(printed.contains("direct I/O        unavailable: no\n"), "{printed}");
+        assert!(printed.contains("io_uring          active\n"), "{printed}");
         assert!(printed.contains("physical block    unknown\n"), "{printed}");
         assert!(printed.ends_with("sync method       fdatasync"), "{printed}");
     }

@@ -9,10 +9,15 @@ mod file;
 mod fork;
 mod info;
 mod lock;
+#[cfg(test)]
+mod many_test;
 mod mapping;
 mod open;
+mod plain;
 mod pool;
+mod ring;
 mod transfer;
+mod uring;
 mod volume;
 
 use crate::format::ids::PageNo;
@@ -26,7 +31,24 @@ pub use info::{DeviceInfo, WriteCache};
 use open::Opened;
 pub(crate) use open::open;
 pub(crate) use pool::BufferPool;
+pub use uring::{IoUring, IoUringState};
 pub(crate) use volume::{Purpose, Traffic, Volume};
+
+/// Reads of one [`Device::read_many`] that are under way at once, at most.
+pub(crate) const READS_IN_FLIGHT: usize = 64;
+
+/// One of many reads.
+#[derive(Debug)]
+pub(crate) struct ReadRequest {
+    /// Tells it from the others.
+    pub(crate) tag: usize,
+    pub(crate) page: PageNo,
+    /// Whole pages, to be filled from `page` on.
+    pub(crate) buf: AlignedBuf,
+}
+
+/// Takes back a read and what became of it.
+pub(crate) type ReadDone<'a, E> = dyn FnMut(ReadRequest, Result<(), E>) + 'a;
 
 /// An array of 4 KiB pages. Writes are unordered and volatile until a barrier that starts after
 /// they returned has itself returned.
@@ -37,6 +59,20 @@ pub(crate) trait Device: Send + Sync + std::fmt::Debug {
     /// Fills `buf` (whole pages, page-aligned memory) from `page` on. Fails with
     /// `UnexpectedEof` where pages do not exist.
     fn read(&self, page: PageNo, buf: &mut [u8]) -> io::Result<()>;
+
+    /// Does all `requests`, up to [`READS_IN_FLIGHT`] at a time and in any order, and hands each to
+    /// `done` with what [`read`](Self::read) would have answered. Neither of the two may use the
+    /// device.
+    fn read_many(
+        &self,
+        requests: &mut dyn Iterator<Item = ReadRequest>,
+        done: &mut ReadDone<'_, io::Error>,
+    ) {
+        for mut request in requests {
+            let outcome = self.read(request.page, &mut request.buf);
+            done(request, outcome);
+        }
+    }
 
     /// Writes `buf` (whole pages, page-aligned memory) to `page` on, all of it or an error.
     fn write(&self, page: PageNo, buf: &[u8]) -> io::Result<()>;

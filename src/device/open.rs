@@ -4,6 +4,7 @@ use super::direct::{self, Alignment, DirectIo, DirectState};
 use super::file::{FileDevice, Kind};
 use super::info::{DeviceInfo, Subject};
 use super::lock::{self, Target};
+use super::uring::IoUring;
 use crate::error::{Error, Result};
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, ErrorKind, Seek, SeekFrom};
@@ -25,6 +26,14 @@ pub(crate) struct Opened {
     /// Size when it was opened; not always whole pages where the file is not ours.
     pub(crate) len_bytes: u64,
     pub(crate) info: DeviceInfo,
+}
+
+impl Opened {
+    /// Has reads that are issued together go through io_uring, where it is wanted and can be had.
+    pub(crate) fn with_io_uring(mut self, wanted: IoUring) -> Self {
+        self.info.io_uring = self.device.use_io_uring(wanted);
+        self
+    }
 }
 
 /// Opens and locks what is at `path`, or creates an empty file where nothing is and it may.

@@ -1,6 +1,6 @@
 //! A device with a name: its errors say what was being done, and what was written is counted.
 
-use super::Device;
+use super::{Device, ReadDone, ReadRequest};
 use crate::error::{Error, Result};
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::seeded::{Bug, seeded};
@@ -84,6 +84,20 @@ impl Volume {
         self.traffic.reads.fetch_add(1, Ordering::Relaxed);
         self.traffic.read_bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
         self.device.read(page, buf).map_err(|e| self.error("read", page, e))
+    }
+
+    /// As [`Device::read_many`].
+    pub(crate) fn read_many(
+        &self,
+        requests: &mut dyn Iterator<Item = ReadRequest>,
+        done: &mut ReadDone<'_, Error>,
+    ) {
+        self.device.read_many(requests, &mut |request, outcome| {
+            self.traffic.reads.fetch_add(1, Ordering::Relaxed);
+            self.traffic.read_bytes.fetch_add(request.buf.len() as u64, Ordering::Relaxed);
+            let page = request.page;
+            done(request, outcome.map_err(|cause| self.error("read", page, cause)));
+        });
     }
 
     pub(crate) fn write(&self, purpose: Purpose, page: PageNo, buf: &[u8]) -> Result<()> {

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::image::Root;
 use super::load::add_live;
+use super::read::Caching;
 use super::recovery::{Found, find_superblock};
 use crate::check::CheckReport;
 use crate::error::{Error, Result};
@@ -139,7 +140,7 @@ impl Engine {
     fn verify(&self, key: &[u8], location: Location) -> Result<()> {
         self.check_usable()?;
         if location.home() != Home::Large {
-            return self.fetch(key, location).map(drop);
+            return self.fetch_by(Caching::Bypass, key, location).map(drop);
         }
         let header = self.read_large_header(key, location)?;
         let len = u64::from(location.value_len());

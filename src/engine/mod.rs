@@ -6,6 +6,7 @@
 
 mod apply;
 mod bell;
+mod cache;
 mod check;
 mod checkpoint;
 mod collector;
@@ -22,6 +23,7 @@ mod open;
 mod pacer;
 mod quarantine;
 mod read;
+mod read_many;
 mod recovery;
 mod relocation;
 mod renewal;
@@ -30,6 +32,7 @@ mod stored;
 mod victims;
 mod write;
 
+use self::cache::Cache;
 use self::checkpoint::Checkpointer;
 use self::collector::Collector;
 use self::core::Core;
@@ -54,6 +57,7 @@ use std::ops::Range;
 pub(crate) use checkpoint::Pace;
 #[cfg(test)]
 pub(crate) use open::{Background, Medium};
+pub(crate) use read::Caching;
 pub(crate) use write::Operation;
 
 /// An open volume.
@@ -67,6 +71,7 @@ pub(crate) struct Engine {
     checkpointer: Arc<Checkpointer>,
     collector: Arc<Collector>,
     renewal: Arc<Renewal>,
+    cache: Cache,
     /// The superblock that was found.
     opened_with: Superblock,
     fork: ForkGuard,
@@ -117,10 +122,22 @@ impl Engine {
         }
         let _reading = self.core.readers.enter();
         let locations = self.core.index.get_all(keys);
-        let fetch = |(key, location): (&K, &Option<Location>)| {
-            location.map(|location| self.fetch(key.as_ref(), location)).transpose()
-        };
-        keys.iter().zip(&locations).map(fetch).collect()
+        self.get_located(keys, &locations)
+    }
+
+    /// The values of `keys`, which are at `locations`.
+    pub(crate) fn get_located<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        locations: &[Option<Location>],
+    ) -> Vec<Result<Option<Value>>> {
+        let pairs = keys.iter().zip(locations);
+        let wanted: Vec<_> = pairs
+            .filter_map(|(key, location)| location.map(|location| (key.as_ref(), location)))
+            .collect();
+        let mut values = self.fetch_many(Caching::Keep, &wanted).into_iter();
+        let value = |location: &Option<_>| location.and_then(|_| values.next()).transpose();
+        locations.iter().map(value).collect()
     }
 
     /// Bytes `wanted` of the value of `key`.
@@ -212,6 +229,7 @@ impl Engine {
         let usage = self.core.space.usage();
         let mut metrics = self.recorder.snapshot().with_traffic(&self.core.volume.traffic);
         metrics.keys = self.len();
+        metrics.cached_bytes = self.cache.bytes();
         metrics.live_bytes = self.core.space.live_bytes();
         metrics.index_bytes = self.core.index.memory_bytes();
         let bytes = |extents: u64| extents * self.core.extent_bytes();

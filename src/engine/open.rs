@@ -1,6 +1,7 @@
 //! From a path to an open volume.
 
 use super::Engine;
+use super::cache::Cache;
 use super::checkpoint::Checkpointer;
 use super::collector::Collector;
 use super::core::Core;
@@ -51,6 +52,7 @@ impl Engine {
         options.check()?;
         let may_create = options.create || options.create_new;
         let opened = device::open(path, options.direct_io, may_create)?;
+        let opened = opened.with_io_uring(options.io_uring);
         let medium = Medium {
             device: Arc::new(opened.device),
             info: opened.info,
@@ -151,6 +153,7 @@ impl Engine {
             report,
             checkpointer,
             collector: Arc::new(collector),
+            cache: Cache::new(options.cache_bytes),
             renewal,
             opened_with: superblock,
             fork: ForkGuard::new(),

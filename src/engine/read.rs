@@ -1,6 +1,7 @@
 //! From a location to verified bytes: one device read of exactly the pages that hold them.
 
 use super::Engine;
+use super::cache::Place;
 use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
 use crate::format::ids::{PAGE_BYTES, PageNo, pages_for};
@@ -8,7 +9,7 @@ use crate::format::large::{self, BLOCK_BYTES, LargeHeader, LargeIdentity, LargeS
 use crate::format::location::{Home, Location};
 use crate::format::log_page::{self, LogHeader, PageKind, pages_for_stream};
 use crate::format::value_record::{self, ValueIdentity, record_len};
-use crate::metrics::Stage;
+use crate::metrics::{Counter, Stage};
 use crate::seeded::{Bug, seeded};
 use crate::value::Value;
 use std::ops::Range;
@@ -16,18 +17,74 @@ use std::ops::Range;
 /// Why bytes that were read are not the value.
 type Fault = &'static str;
 
+/// How often the device is asked before what it says is taken for its last word.
+const ATTEMPTS: usize = 2;
+
+/// What a read has to do with the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caching {
+    /// The value may be read again: it is looked for, and kept.
+    Keep,
+    /// It is one of many that are read once: it is looked for, and nothing more.
+    Look,
+    /// What the device holds is what is asked for.
+    Bypass,
+}
+
 impl Engine {
     /// The value of `key` at `location`.
     pub(crate) fn fetch(&self, key: &[u8], location: Location) -> Result<Value> {
+        self.fetch_by(Caching::Keep, key, location)
+    }
+
+    /// The value of `key` at `location`, by way of the cache as `caching` says.
+    pub(crate) fn fetch_by(
+        &self,
+        caching: Caching,
+        key: &[u8],
+        location: Location,
+    ) -> Result<Value> {
         self.check_usable()?;
-        match location.home() {
-            Home::Log => match self.log.read_unwritten(location, key.len()) {
-                Some(bytes) => Ok(Value::from(bytes)),
-                None => self.fetch_log(key, location),
-            },
-            Home::Large => self.fetch_large(key, location),
-            Home::Value => self.fetch_packed(key, location),
+        match self.in_memory(caching, key, location) {
+            Some(value) => Ok(value),
+            None => self.read_whole(caching, key, location, ATTEMPTS),
         }
+    }
+
+    /// The value, if that takes no read.
+    pub(super) fn in_memory(
+        &self,
+        caching: Caching,
+        key: &[u8],
+        location: Location,
+    ) -> Option<Value> {
+        if let Some(place) = self.place_in_cache(caching, key, location) {
+            let counts = caching == Caching::Keep;
+            let found = self.cache.get(place, key, counts);
+            if counts {
+                let hit = found.is_some();
+                self.recorder.count(Counter::CacheHits, u64::from(hit));
+                self.recorder.count(Counter::CacheMisses, u64::from(!hit));
+            }
+            if found.is_some() {
+                return found;
+            }
+        }
+        let is_in_log = location.home() == Home::Log;
+        let unwritten = || self.log.read_unwritten(location, key.len()).map(Value::from);
+        is_in_log.then(unwritten).flatten()
+    }
+
+    /// Where the cache would have the value.
+    fn place_in_cache(&self, caching: Caching, key: &[u8], location: Location) -> Option<Place> {
+        let may_be = caching != Caching::Bypass
+            && location.home() != Home::Large
+            && self.cache.may_hold(key, location.value_len());
+        let extent = self.core.space.extent_of(location.page());
+        may_be
+            .then(|| self.core.space.incarnation_of(extent))
+            .flatten()
+            .map(|incarnation| Place::new(location, incarnation))
     }
 
     /// Bytes `wanted` of the value, reading no more of a large one than they need.
@@ -47,16 +104,77 @@ impl Engine {
         self.fetch_blocks(key, location, wanted)
     }
 
-    fn fetch_log(&self, key: &[u8], location: Location) -> Result<Value> {
+    /// Pages that hold the whole value at `location`.
+    pub(super) fn pages_of(key: &[u8], location: Location) -> usize {
         let at = location.offset() as usize;
-        let len = key.len() + location.value_len() as usize;
-        let mut buf = self.core.pool.take(pages_for_stream(at + len))?;
-        let start = self.read_verified(location.page(), key, &mut buf, |buf| {
-            self.verify_log_pages(location.page(), buf)?;
-            let start = log_page::join_payloads(buf) + at;
-            if buf[start..start + key.len()] == *key { Ok(start) } else { Err("another key") }
+        match location.home() {
+            Home::Log => pages_for_stream(at + key.len() + location.value_len() as usize),
+            Home::Large => shape_of(key, location).pages() as usize,
+            Home::Value => {
+                let end = at + record_len(key.len(), location.value_len());
+                pages_for(end as u64) as usize
+            }
+        }
+    }
+
+    /// Reads the whole value from the device, `attempts` times if need be.
+    pub(super) fn read_whole(
+        &self,
+        caching: Caching,
+        key: &[u8],
+        location: Location,
+        attempts: usize,
+    ) -> Result<Value> {
+        let mut buf = self.core.pool.take(Self::pages_of(key, location))?;
+        let range = self.read_verified(location.page(), key, &mut buf, attempts, |buf| {
+            self.verify_whole(key, location, buf)
         })?;
-        Ok(Value::from_pages(buf, start + key.len()..start + len))
+        Ok(self.take_value(caching, key, location, buf, range))
+    }
+
+    /// Verifies `buf`, the pages of the whole value. Where in them it is.
+    pub(super) fn verify_whole(
+        &self,
+        key: &[u8],
+        location: Location,
+        buf: &mut [u8],
+    ) -> Result<Range<usize>, Fault> {
+        match location.home() {
+            Home::Log => self.verify_log(key, location, buf),
+            Home::Large => self.verify_large(key, location, buf),
+            Home::Value => self.verify_packed(key, location, buf),
+        }
+    }
+
+    /// The verified value, which is `range` of `buf`.
+    pub(super) fn take_value(
+        &self,
+        caching: Caching,
+        key: &[u8],
+        location: Location,
+        buf: AlignedBuf,
+        range: Range<usize>,
+    ) -> Value {
+        match self.place_in_cache(caching, key, location) {
+            // Beside its key, as it is on the device.
+            Some(place) if caching == Caching::Keep && self.cache.admits(place) => {
+                self.cache.keep(place, &buf[range.start - key.len()..range.end], key.len())
+            }
+            _ => Value::from_pages(buf, range),
+        }
+    }
+
+    fn verify_log(
+        &self,
+        key: &[u8],
+        location: Location,
+        buf: &mut [u8],
+    ) -> Result<Range<usize>, Fault> {
+        self.verify_log_pages(location.page(), buf)?;
+        let at = log_page::join_payloads(buf) + location.offset() as usize;
+        let start = at + key.len();
+        let own = buf[at..start] == *key;
+        own.then(|| start..start + location.value_len() as usize).ok_or("another key")
     }
 
     fn verify_log_pages(&self, first: PageNo, buf: &[u8]) -> Result<(), Fault> {
@@ -78,16 +196,18 @@ impl Engine {
         Ok(())
     }
 
-    fn fetch_packed(&self, key: &[u8], location: Location) -> Result<Value> {
+    fn verify_packed(
+        &self,
+        key: &[u8],
+        location: Location,
+        buf: &[u8],
+    ) -> Result<Range<usize>, Fault> {
         let at = location.offset() as usize;
         let end = at + record_len(key.len(), location.value_len());
-        let mut buf = self.core.pool.take(pages_for(end as u64) as usize)?;
-        let range = self.read_verified(location.page(), key, &mut buf, |buf| {
-            let identity = self.identity_of_packed(location).ok_or("there is no such extent")?;
-            value_record::open(&buf[at..end], identity, key, location.value_len())
-                .ok_or("the packed record is damaged or not the one that was written here")
-        })?;
-        Ok(Value::from_pages(buf, at + range.start..at + range.end))
+        let identity = self.identity_of_packed(location).ok_or("there is no such extent")?;
+        value_record::open(&buf[at..end], identity, key, location.value_len())
+            .map(|range| at + range.start..at + range.end)
+            .ok_or("the packed record is damaged or not the one that was written here")
     }
 
     fn identity_of_packed(&self, location: Location) -> Option<ValueIdentity> {
@@ -100,19 +220,18 @@ impl Engine {
         })
     }
 
-    fn fetch_large(&self, key: &[u8], location: Location) -> Result<Value> {
-        let shape = shape_of(key, location);
-        let mut buf = self.core.pool.take(shape.pages() as usize)?;
-        let start = shape.header_pages() as usize * PAGE_BYTES;
+    fn verify_large(
+        &self,
+        key: &[u8],
+        location: Location,
+        buf: &[u8],
+    ) -> Result<Range<usize>, Fault> {
+        let start = shape_of(key, location).header_pages() as usize * PAGE_BYTES;
         let end = start + location.value_len() as usize;
-        self.read_verified(location.page(), key, &mut buf, |buf| {
-            let (header, data) = buf.split_at(start);
-            let header = self.open_header(header, key, location)?;
-            let sound =
-                header.verifies(0, &data[..end - start]) || seeded(Bug::LargeChecksumIgnored);
-            if sound { Ok(()) } else { Err(BAD_BLOCK) }
-        })?;
-        Ok(Value::from_pages(buf, start..end))
+        let (header, data) = buf.split_at(start);
+        let header = self.open_header(header, key, location)?;
+        let sound = header.verifies(0, &data[..end - start]) || seeded(Bug::LargeChecksumIgnored);
+        if sound { Ok(start..end) } else { Err(BAD_BLOCK) }
     }
 
     /// Reads the header, then the blocks that hold `wanted`.
@@ -125,7 +244,7 @@ impl Engine {
     pub(crate) fn read_large_header(&self, key: &[u8], location: Location) -> Result<AlignedBuf> {
         let shape = shape_of(key, location);
         let mut buf = self.core.pool.take(shape.header_pages() as usize)?;
-        self.read_verified(location.page(), key, &mut buf, |buf| {
+        self.read_verified(location.page(), key, &mut buf, ATTEMPTS, |buf| {
             self.open_header(buf, key, location).map(drop)
         })?;
         Ok(buf)
@@ -150,7 +269,7 @@ impl Engine {
         let shape = shape_of(key, location);
         let at = location.page().plus(shape.header_pages() + start / PAGE_BYTES as u64);
         let mut buf = self.core.pool.take(pages as usize)?;
-        self.read_verified(at, key, &mut buf, |buf| {
+        self.read_verified(at, key, &mut buf, ATTEMPTS, |buf| {
             let header = self.open_header(header, key, location)?;
             let data = &buf[..(end - start) as usize];
             if header.verifies(first as usize, data) { Ok(()) } else { Err(BAD_BLOCK) }
@@ -176,17 +295,18 @@ impl Engine {
             .ok_or("the header of the large value is damaged or not its own")
     }
 
-    /// Reads `buf` from `page` on and has it verified; once more from the device if that fails,
-    /// then it is corrupt, never absent.
+    /// Reads `buf` from `page` on and has it verified, once more from the device if that fails, up
+    /// to `attempts` times in all; then it is corrupt, never absent.
     fn read_verified<T>(
         &self,
         page: PageNo,
         key: &[u8],
         buf: &mut AlignedBuf,
+        attempts: usize,
         mut verify: impl FnMut(&mut [u8]) -> Result<T, Fault>,
     ) -> Result<T> {
         let mut what = "";
-        for _ in 0..2 {
+        for _ in 0..attempts {
             let begun = self.recorder.start();
             self.core.volume.read(page, buf)?;
             let begun = self.recorder.lap(Stage::GetDevice, begun);
@@ -217,7 +337,9 @@ mod tests {
     #[test]
     fn a_packed_record_is_read_as_it_is_or_corrupt() {
         let dir = tempfile::tempdir().unwrap();
-        let engine = Engine::open(&dir.path().join("data.vol"), &Options::new()).unwrap();
+        // Places are written again in one life, which nothing but a test does.
+        let options = Options::new().cache_bytes(0);
+        let engine = Engine::open(&dir.path().join("data.vol"), &options).unwrap();
         let space = &engine.core.space;
         let extent = ExtentNo(5);
         let page = PageNo(u64::from(space.extent_pages()) * u64::from(extent.0) + 3);

@@ -40,11 +40,15 @@ pub(crate) enum Counter {
     Records,
     /// Bytes of the records accepted: headers, keys and values, large values included.
     RecordBytes,
+    /// Values that a get found in the cache.
+    CacheHits,
+    /// Values that a get had to read, though they may enter the cache.
+    CacheMisses,
 }
 
 impl Counter {
     /// How many counters there are.
-    const COUNT: usize = Self::RecordBytes as usize + 1;
+    const COUNT: usize = Self::CacheMisses as usize + 1;
 }
 
 /// Counters of some of the threads, on cache lines of their own.
@@ -119,6 +123,8 @@ impl Recorder {
             deletes: self.total(Counter::Deletes),
             gets: self.total(Counter::Gets),
             misses: self.total(Counter::Misses),
+            cache_hits: self.total(Counter::CacheHits),
+            cache_misses: self.total(Counter::CacheMisses),
             batches: self.total(Counter::Batches),
             records: self.total(Counter::Records),
             record_bytes: self.total(Counter::RecordBytes),

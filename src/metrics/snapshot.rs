@@ -129,6 +129,10 @@ pub struct Metrics {
     pub gets: u64,
     /// Gets that found no such key.
     pub misses: u64,
+    /// Values that gets and multi-gets found in the cache.
+    pub cache_hits: u64,
+    /// Values that they did not find there, of those that may enter it.
+    pub cache_misses: u64,
     /// Write batches.
     pub batches: u64,
     /// Records handed to the log, those that announce large values included.
@@ -170,6 +174,8 @@ pub struct Metrics {
     pub moved_large_bytes: u64,
     /// What garbage collection did when it last looked, or why it did nothing.
     pub collection: Collection,
+    /// Bytes of values in the cache, with what keeping them takes.
+    pub cached_bytes: u64,
     /// Memory of the index, in bytes: keys, where their values are, and what snapshots and
     /// iterators need of the past.
     pub index_bytes: u64,

@@ -61,12 +61,14 @@ fn value_rows(metrics: &Metrics) -> Vec<[String; 2]> {
 type Named = (&'static str, u64, fn(u64) -> String);
 
 /// Rows of what was asked of the store.
-fn counters(metrics: &Metrics) -> [Named; 7] {
+fn counters(metrics: &Metrics) -> [Named; 9] {
     [
         ("puts", metrics.puts, count),
         ("deletes", metrics.deletes, count),
         ("gets", metrics.gets, count),
         ("misses", metrics.misses, count),
+        ("cache hits", metrics.cache_hits, count),
+        ("cache misses", metrics.cache_misses, count),
         ("batches", metrics.batches, count),
         ("records", metrics.records, count),
         ("record bytes", metrics.record_bytes, bytes),
@@ -74,7 +76,7 @@ fn counters(metrics: &Metrics) -> [Named; 7] {
 }
 
 /// Rows of what it holds.
-fn space(metrics: &Metrics) -> [Named; 16] {
+fn space(metrics: &Metrics) -> [Named; 17] {
     [
         ("keys", metrics.keys, count),
         ("volume", metrics.volume_bytes, bytes),
@@ -90,6 +92,7 @@ fn space(metrics: &Metrics) -> [Named; 16] {
         ("held by pins", metrics.held_bytes, bytes),
         ("large values moved", metrics.moved_large_bytes, bytes),
         ("index", metrics.index_bytes, bytes),
+        ("cache", metrics.cached_bytes, bytes),
         ("pins", metrics.pins, count),
         ("pinned", metrics.pinned_bytes, bytes),
     ]

@@ -177,6 +177,11 @@ fn of_tests() -> Vec<Seeded> {
         (LargeChecksumIgnored, "P3", damaged("large values")),
         (EarlierLifeRead, "P3", damaged("the same record in the same place")),
         (
+            EarlierLifeCached,
+            "G4",
+            unit("sim::reads::a_cached_value_is_not_served_where_another_has_taken_its_place"),
+        ),
+        (
             OtherKeyRead,
             "P3",
             unit("engine::read::tests::a_packed_record_is_read_as_it_is_or_corrupt"),

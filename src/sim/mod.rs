@@ -13,6 +13,7 @@ mod invariants;
 mod linear;
 mod oracle;
 mod random;
+mod reads;
 #[cfg(extentdb_schedules)]
 mod schedules;
 mod tests;

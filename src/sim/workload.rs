@@ -229,6 +229,9 @@ fn collect_around(
 /// A slice of a checkpoint holds two keys, so that images have several.
 const SLICE_BYTES: usize = 50;
 
+/// Little, since so many stores are opened.
+const CACHE_BYTES: usize = 256 << 10;
+
 /// The shape of a simulated volume.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
@@ -245,6 +248,7 @@ impl Shape {
             .extent_bytes(self.extent_pages * page)
             .large_min(self.large_min)
             .create_new(false)
+            .cache_bytes(CACHE_BYTES)
             .sync_window(SyncWindow { bytes: WINDOW_BYTES, time: Duration::ZERO });
         let options = if self.fixed {
             options.volume_bytes(self.max_pages * page)

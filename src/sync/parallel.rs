@@ -12,7 +12,13 @@ pub(crate) fn cores() -> usize {
 /// Runs `work` on this thread and on as many others as there are cores besides, and items, to
 /// take items from a list. Fewer threads than that are no failure.
 pub(crate) fn for_each_parallel<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
-    let others = items.len().min(cores()).saturating_sub(1);
+    for_each_on(cores(), items, work);
+}
+
+/// Runs `work` on this thread and on others, `threads` in all or as many as there are items, to
+/// take items from a list. Fewer threads than that are no failure.
+pub(crate) fn for_each_on<T: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) + Sync) {
+    let others = items.len().min(threads).saturating_sub(1);
     let items = Mutex::new(items);
     let take_all = || {
         loop {

@@ -170,6 +170,11 @@ pub(crate) fn for_each_parallel<T>(items: Vec<T>, work: impl Fn(T)) {
     items.into_iter().rev().for_each(work);
 }
 
+/// Runs `work` on the items of a list, on this thread.
+pub(crate) fn for_each_on<T>(_: usize, items: Vec<T>, work: impl Fn(T)) {
+    for_each_parallel(items, work);
+}
+
 /// What both make.
 pub(crate) fn both<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) -> (A, B) {
     (first(), second())

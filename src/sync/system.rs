@@ -1,6 +1,6 @@
 //! Locks, threads and time of the operating system.
 
-pub(crate) use super::parallel::{both, cores, for_each_ahead, for_each_parallel};
+pub(crate) use super::parallel::{both, cores, for_each_ahead, for_each_on, for_each_parallel};
 use super::{Duration, Ordering};
 pub(super) use std::sync;
 use std::sync::PoisonError;

@@ -1,7 +1,7 @@
 //! Which keys, values, ranges and options a run draws.
 
 use crate::support::{LONGEST_KEY, PAYLOAD, Rng};
-use extentdb::{DirectIo, Options, SyncWindow};
+use extentdb::{DirectIo, IoUring, Options, SyncWindow};
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -101,5 +101,7 @@ pub(crate) fn other_options(rng: &mut Rng, options: &Options) -> Options {
         .pipeline_depth(1 + rng.below(4))
         .pipeline_min_bytes(*rng.pick(&[0, 4096, 32 << 10]))
         .buffer_bytes(*rng.pick(&[0, 1 << 20, 64 << 20]))
+        .cache_bytes(*rng.pick(&[0, 16 << 10, 1 << 20, 64 << 20]))
+        .io_uring(*rng.pick(&[IoUring::Preferred, IoUring::Off]))
         .sync_window(window)
 }

@@ -9,7 +9,7 @@ mod scan;
 #[path = "../support/mod.rs"]
 mod support;
 
-use extentdb::{DirectIo, Durability, Options};
+use extentdb::{DirectIo, Durability, IoUring, Options};
 use run::{Profile, Run};
 use support::{MODES, for_seeds};
 
@@ -38,6 +38,11 @@ fn with_default_options() {
 #[test]
 fn through_the_page_cache() {
     run_modes(&Options::new().direct_io(DirectIo::Off), 8 * MIB, 3 << 20, 400);
+}
+
+#[test]
+fn without_a_cache_nor_io_uring() {
+    run_modes(&Options::new().cache_bytes(0).io_uring(IoUring::Off), 8 * MIB, 3 << 20, 400);
 }
 
 #[test]

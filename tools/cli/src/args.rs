@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::churn;
+use crate::reads;
 use crate::scale::{Part, Role, count};
 use crate::size;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Scale(ScaleArgs),
     /// Measure garbage collection, on new volumes
     Churn(ChurnArgs),
+    /// Measure gets, multi-gets and scans beside raw reads of the same volume
+    Reads(ReadsArgs),
 }
 
 /// How a volume is opened.
@@ -365,6 +368,41 @@ pub(crate) struct ChurnArgs {
     /// Write the results as a page with charts to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Whether to bypass the page cache
+    #[arg(long, value_enum, default_value_t = Direct::Preferred)]
+    pub(crate) direct: Direct,
+}
+
+/// Arguments of `reads`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReadsArgs {
+    /// A file that does not exist yet; it is removed afterwards
+    #[arg(value_name = "VOL")]
+    pub(crate) volume: PathBuf,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART,...")]
+    pub(crate) only: Vec<reads::Part>,
+    /// Keys, such as 10^6
+    #[arg(long, value_name = "N", default_value = "10^6", value_parser = parse_keys)]
+    pub(crate) keys: u64,
+    /// Length of a value
+    #[arg(long, value_name = "SIZE", default_value = "1K", value_parser = parse_value_bytes)]
+    pub(crate) value_bytes: u64,
+    /// Rounds, of which the medians count
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) rounds: u16,
+    /// Seconds of a slice
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_seconds)]
+    pub(crate) seconds: f64,
+    /// Bytes of values that the store may keep in memory
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size::parse)]
+    pub(crate) cache_bytes: u64,
+    /// Have the store issue reads by threads rather than io_uring
+    #[arg(long)]
+    pub(crate) no_io_uring: bool,
+    /// Write the results as JSON to this file; - for stdout, instead of the table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
     /// Whether to bypass the page cache
     #[arg(long, value_enum, default_value_t = Direct::Preferred)]
     pub(crate) direct: Direct,

@@ -19,6 +19,7 @@ mod measure;
 mod new_file;
 mod progress;
 mod put;
+mod reads;
 mod scale;
 mod scan;
 mod size;
@@ -82,5 +83,6 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Bench(args) => bench::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Churn(args) => churn::run(&args),
+        Command::Reads(args) => reads::run(&args),
     }
 }

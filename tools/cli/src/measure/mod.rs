@@ -8,6 +8,7 @@ pub(crate) mod median;
 pub(crate) mod open_loop;
 pub(crate) mod random;
 pub(crate) mod raw;
+pub(crate) mod ring;
 pub(crate) mod room;
 pub(crate) mod row;
 pub(crate) mod sample;

@@ -47,8 +47,19 @@ pub(crate) struct Row {
 /// What is asked of a figure, or of its ratio where it has one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Bar {
-    pub(crate) most: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) most: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) least: Option<f64>,
     pub(crate) is_met: bool,
+}
+
+impl Bar {
+    /// What is asked, in words.
+    pub(crate) fn asked(&self) -> String {
+        let most = self.most.map(|most| format!("at most {most}"));
+        most.unwrap_or_else(|| format!("at least {}", self.least.unwrap_or_default()))
+    }
 }
 
 /// What a figure is compared to, from the same run and in the same unit.
@@ -73,9 +84,18 @@ impl Row {
 
     /// Asks for `most` at most: of the ratio where there is one, else of the figure.
     pub(crate) fn at_most(self, most: f64) -> Self {
-        let ratio = self.beside.as_ref().and_then(|beside| beside.ratio);
-        let is_met = ratio.unwrap_or(self.figure) <= most;
-        Self { bar: Some(Bar { most, is_met }), ..self }
+        let is_met = self.asked_of() <= most;
+        Self { bar: Some(Bar { most: Some(most), least: None, is_met }), ..self }
+    }
+
+    /// As [`at_most`](Self::at_most), for `least` at least.
+    pub(crate) fn at_least(self, least: f64) -> Self {
+        let is_met = self.asked_of() >= least;
+        Self { bar: Some(Bar { most: None, least: Some(least), is_met }), ..self }
+    }
+
+    fn asked_of(&self) -> f64 {
+        self.beside.as_ref().and_then(|beside| beside.ratio).unwrap_or(self.figure)
     }
 }
 

@@ -42,6 +42,17 @@ impl Sample {
         self.elapsed += other.elapsed;
     }
 
+    /// The same, where each operation was `count` of what is to be shown.
+    pub(crate) fn each_of(&self, count: u64) -> Self {
+        let mut each = Self::new();
+        for step in self.latencies.iter_recorded() {
+            let ns = step.value_iterated_to() / count;
+            each.record(Duration::from_nanos(ns), step.count_at_value() * count);
+        }
+        each.took(self.elapsed);
+        each
+    }
+
     /// Operations measured.
     pub(crate) fn ops(&self) -> u64 {
         self.latencies.len()
@@ -93,6 +104,16 @@ mod tests {
         assert_eq!((summary.ops_per_s, summary.mib_per_s), (100.0, 100.0));
         assert!(summary.p50_ns.abs_diff(50_000) < 100, "{summary:?}");
         assert!(summary.max_ns.abs_diff(100_000) < 200, "{summary:?}");
+    }
+
+    #[test]
+    fn what_was_timed_together_is_shown_by_itself() {
+        let mut sample = Sample::new();
+        sample.record(Duration::from_micros(64), 10);
+        sample.took(Duration::from_secs(1));
+        let each = sample.each_of(64).summary(1);
+        assert_eq!((each.ops, each.ops_per_s), (640, 640.0));
+        assert!(each.p50_ns.abs_diff(1000) < 10, "{each:?}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Table {
 }
 
 fn show_bar(bar: &Bar) -> String {
-    format!("[at most {}: {}]", bar.most, if bar.is_met { "met" } else { "MISSED" })
+    format!("[{}: {}]", bar.asked(), if bar.is_met { "met" } else { "MISSED" })
 }
 
 fn line(name: &str, figure: &str, beside: &str, ratio: &str, what: &str) -> String {
@@ -58,6 +58,8 @@ mod tests {
         assert_eq!(table.lines(&row).lines().count(), 1);
         let line = table.lines(&row.clone().at_most(2.0));
         assert!(line.ends_with("2.50  map [at most 2: MISSED]\n"), "{line}");
+        let line = table.lines(&row.clone().at_least(2.0));
+        assert!(line.ends_with("2.50  map [at least 2: met]\n"), "{line}");
         let other = Row::new("open", "keys", 1.0, Unit::Count);
         assert_eq!(table.lines(&other).lines().count(), 2);
     }

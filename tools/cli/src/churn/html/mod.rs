@@ -59,7 +59,7 @@ fn line(row: &Row) -> String {
     }
     let bar = row.bar.as_ref().map_or_else(String::new, |bar| {
         let (class, word) = if bar.is_met { ("met", "met") } else { ("missed", "missed") };
-        format!("<span class=\"{class}\">at most {}: {word}</span>", bar.most)
+        format!("<span class=\"{class}\">{}: {word}</span>", bar.asked())
     });
     let (name, figure) = (escape(&row.name), row.unit.show(row.figure));
     format!(
