@@ -45,8 +45,8 @@ use std::path::Path;
 /// ```
 #[derive(Clone)]
 pub struct Db {
-    engine: Arc<Engine>,
-    durability: Durability,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) durability: Durability,
 }
 
 /// Why [`Db::compare_and_swap`] did not swap: the value is another one.

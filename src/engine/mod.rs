@@ -1,6 +1,6 @@
 //! Where log, extents and index meet.
 //!
-//! Reading order: [`mod@write`] a put on its way down, [`read`] a get on its way back, `apply` the
+//! Reading order: [`mod@write`] a put on its way down, [`submit`] one that nobody waits for, [`read`] a get on its way back, `apply` the
 //! fold of the log that is the state, [`recovery`] the same fold at open, [`creation`] how a
 //! volume comes to be.
 
@@ -9,6 +9,7 @@ mod bell;
 mod check;
 mod checkpoint;
 mod collector;
+mod committer;
 mod core;
 mod creation;
 mod delta;
@@ -27,11 +28,14 @@ mod relocation;
 mod renewal;
 mod scan;
 mod stored;
+mod submit;
 mod victims;
+mod workers;
 mod write;
 
 use self::checkpoint::Checkpointer;
 use self::collector::Collector;
+use self::committer::Committer;
 use self::core::Core;
 use self::renewal::Renewal;
 use crate::device::{DeviceInfo, ForkGuard};
@@ -67,6 +71,7 @@ pub(crate) struct Engine {
     checkpointer: Arc<Checkpointer>,
     collector: Arc<Collector>,
     renewal: Arc<Renewal>,
+    committer: Arc<Committer>,
     /// The superblock that was found.
     opened_with: Superblock,
     fork: ForkGuard,
@@ -239,6 +244,8 @@ impl Engine {
     /// Makes everything durable, releases the volume, and refuses all later use.
     pub(crate) fn close(&self) -> Result<()> {
         self.check_usable()?;
+        // What tasks began is done first.
+        self.committer.close();
         if self.closed.swap(true, Ordering::AcqRel) {
             return Err(Error::Closed);
         }

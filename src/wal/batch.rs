@@ -35,6 +35,8 @@ pub(super) struct Batch {
     pub(super) conditionals: usize,
     /// Whether some writer has taken on to write it.
     pub(super) led: bool,
+    /// Whether the committer was called to lead it, should nobody else.
+    pub(super) summoned: bool,
     /// Whether a `Synced` writer waits for it.
     pub(super) synced: bool,
     /// Whether a `Written` writer waits for it.
@@ -73,6 +75,7 @@ impl Batch {
             grows: 0,
             conditionals: 0,
             led: false,
+            summoned: false,
             synced: false,
             written: false,
             weak_bytes: 0,

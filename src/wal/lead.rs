@@ -2,6 +2,7 @@
 
 use super::log::{Guard, Log};
 use super::state::{Reached, State};
+use super::wakers::Wakers;
 use crate::device::Purpose;
 use crate::error::{Error, Result};
 use crate::format::ids::{BatchNo, Generation};
@@ -187,12 +188,13 @@ impl Log {
             return state;
         }
         let first = state.fatal.is_none();
-        let cause = state.poison(error);
+        let (cause, wakers) = state.poison(error);
         self.room.notify_all();
         self.turn.notify_all();
         self.flusher.notify_all();
         self.upkeep.notify_all();
         drop(state);
+        wakers.into_iter().for_each(Wakers::wake);
         if first {
             self.host.poisoned(&cause);
         }

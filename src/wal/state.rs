@@ -1,9 +1,11 @@
 //! What the log's lock protects, and the transitions that need nothing else.
 
-use super::batch::{Batch, SealIdentity, copy_value};
+use super::batch::{Batch, SealIdentity, copy_value, demand_of};
 use super::completion::{Completion, Stage};
 use super::filler::Filler;
 use super::tail::Tail;
+use super::unit::Unit;
+use super::wakers::Wakers;
 use crate::device::AlignedBuf;
 use crate::error::Error;
 use crate::format::ids::{BatchNo, ExtentNo, Generation, PAGE_BYTES, PageNo, StoreId};
@@ -120,6 +122,18 @@ impl State {
     pub(super) fn unapplied_growth(&self) -> usize {
         let open = self.open.as_ref().map_or(0, |batch| batch.grows);
         open + self.flights.iter().map(|flight| flight.grows).sum::<usize>()
+    }
+
+    /// Whether the open batch has room for `unit`.
+    pub(super) fn open_takes(&self, unit: &Unit<'_>) -> bool {
+        let takes =
+            |batch: &Batch| batch.has_buffer_for(unit) && self.tail.fits(batch.demand_with(unit));
+        self.open.as_ref().is_some_and(takes)
+    }
+
+    /// Whether a batch could be opened for `unit` where the tail is.
+    pub(super) fn takes_fresh(&self, unit: &Unit<'_>) -> bool {
+        self.tail.fits(demand_of(unit))
     }
 
     /// Refuses new work on a closed or poisoned log.
@@ -349,19 +363,23 @@ impl State {
         })
     }
 
-    /// E1p: whoever waits hears of it, and nothing is written any more.
-    pub(super) fn poison(&mut self, cause: Error) -> Arc<Error> {
+    /// E1p: whoever waits hears of it, and nothing is written any more. Returns who is to be woken
+    /// once the lock is not held.
+    pub(super) fn poison(&mut self, cause: Error) -> (Arc<Error>, Vec<Wakers>) {
         let cause = Arc::clone(self.fatal.get_or_insert_with(|| Arc::new(cause)));
+        let mut wakers = Vec::new();
         // After a panic even a durable batch may never be applied.
         let panicked = matches!(*cause, Error::Panicked);
         let durable = self.durable;
         for flight in self.flights.iter().filter(|flight| panicked || flight.number > durable) {
-            flight.done.fail(Error::Indeterminate { cause: Arc::clone(&cause) });
+            let failed = flight.done.fail(Error::Indeterminate { cause: Arc::clone(&cause) });
+            wakers.extend(failed.into_iter().flatten());
         }
         if let Some(batch) = &self.open {
-            batch.done.fail(Error::Poisoned { cause: Arc::clone(&cause) });
+            let failed = batch.done.fail(Error::Poisoned { cause: Arc::clone(&cause) });
+            wakers.extend(failed.into_iter().flatten());
         }
-        cause
+        (cause, wakers)
     }
 }
 
