@@ -45,6 +45,12 @@ impl Completion {
         }
     }
 
+    /// Makes it one of another batch. The memory of its wakers is kept.
+    pub(super) fn renew(&mut self) {
+        self.reached = Gate::new(Stage::Pending as u32);
+        self.progress = Mutex::default();
+    }
+
     /// The batch reached `stage`; `outcomes` has an answer for each conditional record. The caller
     /// holds no lock, as wakers are called.
     pub(super) fn reach(&self, stage: Stage, outcomes: &[bool]) {

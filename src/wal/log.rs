@@ -12,13 +12,14 @@ use super::batch::{Batch, demand_of};
 use super::completion::{Completion, Stage};
 use super::filler::Filler;
 use super::host::Host;
+use super::spares::Spares;
 use super::state::State;
 use super::tail::Tail;
 use super::unit::Unit;
 use crate::device::{AlignedBuf, BufferPool, Volume};
 use crate::durability::{Durability, SyncWindow};
 use crate::error::{Error, Result};
-use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, StoreId};
+use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, StoreId};
 use crate::format::image::Position;
 use crate::format::location::Location;
 use crate::format::log_page::{PAYLOAD_BYTES, pages_for_stream};
@@ -132,7 +133,7 @@ impl Log {
             frozen: start.frozen,
             fatal: None,
             closing: false,
-            idle: Vec::new(),
+            spares: Spares::default(),
         };
         Self {
             config,
@@ -298,10 +299,12 @@ impl Log {
     pub(super) fn open_batch(&self, state: &mut State, unit: &Unit<'_>) -> Result<()> {
         let usual = (self.config.extent_pages as usize / 4).min(BATCH_PAGES);
         let pages = usual.max(pages_for_stream(unit.log_len()));
-        let buf = self.pool.take(pages)?;
+        let buf = match state.spares.buf(pages * PAGE_BYTES) {
+            Some(buf) => buf,
+            None => Arc::new(self.pool.take(pages)?),
+        };
         let number = state.tail.batch.next();
-        let spare = [state.vector(), state.vector()];
-        state.open = Some(Batch::new(number, &state.tail, buf, spare));
+        state.open = Some(Batch::new(number, &state.tail, buf, &mut state.spares));
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The write-ahead log: group commit on the write side, replay on the read side.
 //!
 //! Reading order: [`mod@unit`] what a call commits, [`batch`] where it goes, [`log`] who writes it,
-//! [`lead`] how, [`submit`] for those who do not wait, [`filler`] what goes along, [`state`] what the lock protects, [`upkeep`] what happens beside,
+//! [`lead`] how, [`submit`] for those who do not wait, [`filler`] what goes along, [`state`] what the lock protects, [`spares`] what is used again, [`upkeep`] what happens beside,
 //! [`replay`] how it is read back.
 
 mod batch;
@@ -13,6 +13,7 @@ mod lead;
 mod listing;
 mod log;
 mod replay;
+mod spares;
 mod state;
 mod submit;
 mod tail;
