@@ -633,6 +633,9 @@ impl Db {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// Operations that are under way without anybody waiting for them
+    /// ([`put_async`](Self::put_async) and the like) are done first.
+    ///
     /// # Errors
     /// `Closed` if it was closed before; `Poisoned` or `Io` if the device fails: the volume is
     /// released all the same.
