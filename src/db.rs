@@ -155,6 +155,25 @@ impl Db {
         self.engine.put(key.as_ref(), value.len() as u64, source, None, self.durability).map(drop)
     }
 
+    /// Aligned memory for a value of `len` bytes, for [`put_aligned`](Self::put_aligned). Up to a
+    /// mebibyte it is used again once the value is stored, unlike that of
+    /// [`AlignedBuf::new`](crate::AlignedBuf::new); what is in it before is anything.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// let mut buf = db.aligned_buf(1 << 20)?;
+    /// buf.fill(7);
+    /// db.put_aligned("large", buf)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Io` if there is no memory.
+    pub fn aligned_buf(&self, len: usize) -> Result<AlignedBuf> {
+        self.engine.aligned_buf(len)
+    }
+
     /// Stores a value that is in aligned memory already: a large one is written from there,
     /// without a copy.
     ///

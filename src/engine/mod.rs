@@ -38,9 +38,10 @@ use self::collector::Collector;
 use self::committer::Committer;
 use self::core::Core;
 use self::renewal::Renewal;
-use crate::device::{DeviceInfo, ForkGuard};
+use crate::device::{AlignedBuf, DeviceInfo, ForkGuard};
 use crate::error::{Error, Result};
 use crate::extent::bytes_of;
+use crate::format::ids::PAGE_BYTES;
 use crate::format::location::Location;
 use crate::format::superblock::Superblock;
 use crate::index::View;
@@ -107,6 +108,12 @@ impl Engine {
         self.recorder.count(Counter::Gets, 1);
         self.recorder.count(Counter::Misses, u64::from(location.is_none()));
         value
+    }
+
+    /// Memory for a value of `len` bytes, from what the store keeps for its own transfers.
+    pub(crate) fn aligned_buf(&self, len: usize) -> Result<AlignedBuf> {
+        self.check_usable()?;
+        Ok(self.core.pool.take(len.div_ceil(PAGE_BYTES).max(1))?.shortened(len))
     }
 
     /// Where the value of `key` is.
