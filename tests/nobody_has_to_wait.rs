@@ -48,6 +48,16 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// Executors move tasks between threads.
+#[test]
+fn a_pending_operation_can_be_sent() {
+    fn moves<T: Send + Unpin + 'static>(_: T) {}
+    let dir = disk_dir();
+    let db = Db::open(dir.path().join("data.vol")).unwrap();
+    moves(db.put_async("k", "v"));
+    moves(db.get_async("k"));
+}
+
 fn is_over<T>(pending: &mut Pending<T>) -> bool {
     Pin::new(pending).poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
