@@ -45,8 +45,8 @@ use std::path::Path;
 /// ```
 #[derive(Clone)]
 pub struct Db {
-    engine: Arc<Engine>,
-    durability: Durability,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) durability: Durability,
 }
 
 /// Why [`Db::compare_and_swap`] did not swap: the value is another one.
@@ -153,6 +153,25 @@ impl Db {
         let value = value.as_ref();
         let source = Source::Slice(value);
         self.engine.put(key.as_ref(), value.len() as u64, source, None, self.durability).map(drop)
+    }
+
+    /// Aligned memory for a value of `len` bytes, for [`put_aligned`](Self::put_aligned). Up to a
+    /// mebibyte it is used again once the value is stored, unlike that of
+    /// [`AlignedBuf::new`](crate::AlignedBuf::new); what is in it before is anything.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// let mut buf = db.aligned_buf(1 << 20)?;
+    /// buf.fill(7);
+    /// db.put_aligned("large", buf)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Io` if there is no memory.
+    pub fn aligned_buf(&self, len: usize) -> Result<AlignedBuf> {
+        self.engine.aligned_buf(len)
     }
 
     /// Stores a value that is in aligned memory already: a large one is written from there,
@@ -633,6 +652,9 @@ impl Db {
     /// assert!(matches!(other.get("k"), Err(extentdb::Error::Closed)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// Operations that are under way without anybody waiting for them
+    /// ([`put_async`](Self::put_async) and the like) are done first.
     ///
     /// # Errors
     /// `Closed` if it was closed before; `Poisoned` or `Io` if the device fails: the volume is

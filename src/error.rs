@@ -223,6 +223,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// There is no thread to be had for the volume at `path`.
+    pub(crate) fn no_thread(path: &Arc<PathBuf>, source: io::Error) -> Self {
+        Self::Io {
+            op: "start a thread for",
+            page: 0,
+            path: Arc::clone(path),
+            source: Arc::new(source),
+        }
+    }
+
     /// Whether a transfer failed, as opposed to being refused: the handle must not write on.
     pub(crate) fn is_device_failure(&self) -> bool {
         matches!(self, Self::Io { op, .. } if *op != "allocate")

@@ -148,6 +148,10 @@ bugs! {
     AbsenceNotRequired,
     /// What is not durable is visible though all is `Synced`.
     VisibleBeforeDurable,
+    /// Nobody leads a batch of tasks alone.
+    CommitterNotSummoned,
+    /// A task is not woken when its batch is done.
+    TaskNotWoken,
     /// Batches are applied by whoever comes first.
     AppliedOutOfOrder,
     /// A `Buffered` write is applied when it is durable.

@@ -46,15 +46,22 @@ fn write_in_child(db: &Db, found: &mut Findings) {
         found.forked("put_if_absent present", db.put_if_absent("key00001", "v"));
         found.forked("cas", db.compare_and_swap("child", None, Some(b"v")));
         found.forked("put_reader", db.put_reader("child", 5, std::io::repeat(1)));
+        found.forked("put_async", db.put_async("child", "v").wait());
+        found.forked("put_async large", db.put_async("child", vec![1; 100_000]).wait());
+        found.forked("delete_async", db.delete_async("absent").wait());
+        found.forked("write_async", db.write_async(&batch).wait());
+        found.forked("put_if_absent_async", db.put_if_absent_async("child", "v").wait());
         if let Ok(buf) = AlignedBuf::from_slice(b"v") {
             found.forked("put_aligned", db.put_aligned("child", buf));
         }
     }
     found.forked("sync", db.sync());
+    found.forked("sync_async", db.sync_async().wait());
 }
 
 fn read_in_child(db: &Db, found: &mut Findings) {
     found.forked("get", db.get("key00001"));
+    found.forked("get_async", db.get_async("key00001").wait());
     found.forked("get absent", db.get("absent"));
     found.forked("get_range", db.get_range("key00001", 0, 5));
     found.forked("get_reader", db.get_reader("key00001"));

@@ -91,6 +91,14 @@ impl AlignedBuf {
         Self { start: block.start(), len, _memory: Memory::Pooled { _returned_on_drop: block } }
     }
 
+    /// The first `len` bytes of it; what is left of the last page is zeros.
+    pub(crate) fn shortened(mut self, len: usize) -> Self {
+        assert!(len <= self.len, "a buffer is shortened");
+        self.len = len;
+        self.as_pages_mut()[len..].fill(0);
+        self
+    }
+
     /// Number of bytes.
     ///
     /// ```

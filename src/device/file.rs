@@ -10,9 +10,10 @@ use crate::sync::{AtomicU64, Mutex, Ordering, RwLock};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::stat::fstat;
-use nix::sys::uio::{pread, pwrite};
+use nix::sys::uio::{pread, pwrite, pwritev};
 use nix::unistd::{fdatasync, ftruncate};
-use std::io;
+use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A regular file or block device that this process holds the lock of.
@@ -160,6 +161,22 @@ impl Device for FileDevice {
         })
     }
 
+    fn write_both(&self, page: PageNo, head: &[u8], rest: &[u8]) -> io::Result<()> {
+        assert_transferable(head);
+        assert_transferable(rest);
+        let len = head.len() + rest.len();
+        self.with_fd(|fd| {
+            if !self.has(page, len) {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such page"));
+            }
+            write_whole(len, |part| {
+                let offset = offset_of(page, part.start)?;
+                let (in_head, in_rest) = split(&part, head.len());
+                pwritev(fd, &[IoSlice::new(&head[in_head]), IoSlice::new(&rest[in_rest])], offset)
+            })
+        })
+    }
+
     /// Never repeated: after a failure nobody knows what the device's cache holds, and a later
     /// success would prove nothing.
     fn barrier(&self) -> io::Result<()> {
@@ -289,9 +306,40 @@ fn done_or_unsupported(outcome: nix::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Which of the bytes `part` of two buffers in a row are in the first, of `head` bytes, and which in the
+/// second.
+fn split(part: &Range<usize>, head: usize) -> (Range<usize>, Range<usize>) {
+    let in_rest = |at: usize| at.saturating_sub(head);
+    (part.start.min(head)..part.end.min(head), in_rest(part.start)..in_rest(part.end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_two_buffers_is_split_between_them() {
+        assert_eq!(split(&(0..100), 30), (0..30, 0..70));
+        assert_eq!(split(&(10..100), 30), (10..30, 0..70));
+        assert_eq!(split(&(30..100), 30), (30..30, 0..70));
+        assert_eq!(split(&(50..100), 30), (30..30, 20..70));
+        assert_eq!(split(&(5..20), 30), (5..20, 0..0));
+    }
+
+    #[test]
+    fn two_buffers_are_written_in_a_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = crate::device::open(&dir.path().join("v"), Default::default(), true).unwrap();
+        opened.device.grow(8).unwrap();
+        let mut pages = crate::device::AlignedBuf::new(3 * PAGE_BYTES).unwrap();
+        pages.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at / 7) as u8);
+        let (head, rest) = pages.split_at(PAGE_BYTES);
+        opened.device.write_both(PageNo(2), head, rest).unwrap();
+        let mut found = crate::device::AlignedBuf::new(3 * PAGE_BYTES).unwrap();
+        opened.device.read(PageNo(2), &mut found).unwrap();
+        assert_eq!(found[..], pages[..]);
+        assert!(opened.device.write_both(PageNo(6), head, rest).is_err(), "beyond the end");
+    }
     use crate::device::open::tests::{open_file, temp_dir};
     use crate::device::{AlignedBuf, DirectIo};
     use std::io::ErrorKind;

@@ -20,7 +20,7 @@ mod transfer;
 mod uring;
 mod volume;
 
-use crate::format::ids::PageNo;
+use crate::format::ids::{PAGE_BYTES, PageNo};
 use std::io;
 
 pub use buffer::AlignedBuf;
@@ -76,6 +76,13 @@ pub(crate) trait Device: Send + Sync + std::fmt::Debug {
 
     /// Writes `buf` (whole pages, page-aligned memory) to `page` on, all of it or an error.
     fn write(&self, page: PageNo, buf: &[u8]) -> io::Result<()>;
+
+    /// Writes `head` to `page` on, and `rest` behind it: in one transfer, where there is such a thing. An
+    /// error leaves either of them written, or part of it.
+    fn write_both(&self, page: PageNo, head: &[u8], rest: &[u8]) -> io::Result<()> {
+        self.write(page, head)?;
+        self.write(page.plus((head.len() / PAGE_BYTES) as u64), rest)
+    }
 
     /// Makes every write that has returned durable, file size included.
     fn barrier(&self) -> io::Result<()>;

@@ -110,6 +110,24 @@ impl Volume {
         self.device.write(page, buf).map_err(|e| self.error("write", page, e))
     }
 
+    /// Writes `head` to `page` on, and `rest` behind it.
+    pub(crate) fn write_both(
+        &self,
+        purpose: Purpose,
+        page: PageNo,
+        head: &[u8],
+        rest: &[u8],
+    ) -> Result<()> {
+        let len = head.len() + rest.len();
+        assert!(len.is_multiple_of(PAGE_BYTES), "only whole pages are written");
+        self.traffic.writes.fetch_add(1, Ordering::Relaxed);
+        self.traffic.written[purpose as usize].fetch_add(len as u64, Ordering::Relaxed);
+        if seeded(Bug::Canary) {
+            return Ok(());
+        }
+        self.device.write_both(page, head, rest).map_err(|e| self.error("write", page, e))
+    }
+
     pub(crate) fn barrier(&self) -> Result<()> {
         self.traffic.barriers.fetch_add(1, Ordering::Relaxed);
         let _alone = (!self.barriers_overlap).then(|| self.one_barrier.lock());

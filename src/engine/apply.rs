@@ -49,14 +49,19 @@ pub(super) struct Applied {
     pub(super) answers: Vec<bool>,
 }
 
-/// Applies entries in order, all of them visible at once. `None` if an entry makes no sense.
-pub(super) fn apply(index: &Index, space: &Space, entries: &[u8]) -> Option<Applied> {
-    let mut live = LiveChanges::default();
+/// Applies entries in order, all of them visible at once. `None` if an entry makes no sense. `live` is
+/// empty, and is again.
+pub(super) fn apply(
+    index: &Index,
+    space: &Space,
+    live: &mut LiveChanges,
+    entries: &[u8],
+) -> Option<Applied> {
     index.edit(|edit| {
         let mut done = Applied::default();
         for entry in Entries::new(entries) {
             if let Entry::Record { record, page, offset } = entry? {
-                let applied = apply_record(edit, space, &mut live, &record, page, offset)?;
+                let applied = apply_record(edit, space, live, &record, page, offset)?;
                 done.records += 1;
                 done.grown += growth_of(&record);
                 if record.is_conditional() {
@@ -65,7 +70,8 @@ pub(super) fn apply(index: &Index, space: &Space, entries: &[u8]) -> Option<Appl
             }
         }
         // Before a view can let go of what it is counted to hold.
-        space.count_live(&live);
+        space.count_live(live);
+        live.clear();
         Some(done)
     })
 }

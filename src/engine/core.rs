@@ -5,11 +5,11 @@ use super::bell::Bell;
 use super::governor::Governor;
 use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
-use crate::extent::{Claim, Readers, Space, Usage, bytes_of};
+use crate::extent::{Claim, LiveChanges, Readers, Space, Usage, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation, StoreId};
 use crate::index::Index;
 use crate::options::FatalCallback;
-use crate::sync::{Arc, AtomicU64, Duration, Ordering};
+use crate::sync::{Arc, AtomicU64, Duration, Mutex, Ordering};
 use crate::wal::Host;
 use std::fmt;
 
@@ -33,6 +33,8 @@ pub(crate) struct Core {
     /// What replay had to do at open, and what has been applied since.
     replayed_bytes: AtomicU64,
     records: AtomicU64,
+    /// What one pass over records changes; empty between two.
+    changes: Mutex<LiveChanges>,
 }
 
 /// Extents that the space contract allows beside what is live, and garbage in proportion: the
@@ -80,6 +82,7 @@ impl Core {
             readers: Readers::default(),
             replayed_bytes: AtomicU64::new(0),
             records: AtomicU64::new(0),
+            changes: Mutex::default(),
         }
     }
 
@@ -135,7 +138,7 @@ impl fmt::Debug for Core {
 
 impl Host for Core {
     fn apply(&self, entries: &[u8]) -> Vec<bool> {
-        let applied = apply(&self.index, &self.space, entries)
+        let applied = apply(&self.index, &self.space, &mut self.changes.lock(), entries)
             .expect("L1: entries that this process made are sound");
         self.records.fetch_add(applied.records, Ordering::Relaxed);
         self.space.grow_image(applied.grown);

@@ -1,6 +1,6 @@
 //! Where log, extents and index meet.
 //!
-//! Reading order: [`mod@write`] a put on its way down, [`read`] a get on its way back, `apply` the
+//! Reading order: [`mod@write`] a put on its way down, [`submit`] one that nobody waits for, [`read`] a get on its way back, `apply` the
 //! fold of the log that is the state, [`recovery`] the same fold at open, [`creation`] how a
 //! volume comes to be.
 
@@ -10,6 +10,7 @@ mod cache;
 mod check;
 mod checkpoint;
 mod collector;
+mod committer;
 mod core;
 mod creation;
 mod delta;
@@ -29,17 +30,21 @@ mod relocation;
 mod renewal;
 mod scan;
 mod stored;
+mod submit;
 mod victims;
+mod workers;
 mod write;
 
 use self::cache::Cache;
 use self::checkpoint::Checkpointer;
 use self::collector::Collector;
+use self::committer::Committer;
 use self::core::Core;
 use self::renewal::Renewal;
-use crate::device::{DeviceInfo, ForkGuard};
+use crate::device::{AlignedBuf, DeviceInfo, ForkGuard};
 use crate::error::{Error, Result};
 use crate::extent::bytes_of;
+use crate::format::ids::PAGE_BYTES;
 use crate::format::location::Location;
 use crate::format::superblock::Superblock;
 use crate::index::View;
@@ -72,6 +77,7 @@ pub(crate) struct Engine {
     collector: Arc<Collector>,
     renewal: Arc<Renewal>,
     cache: Cache,
+    committer: Arc<Committer>,
     /// The superblock that was found.
     opened_with: Superblock,
     fork: ForkGuard,
@@ -107,6 +113,12 @@ impl Engine {
         self.recorder.count(Counter::Gets, 1);
         self.recorder.count(Counter::Misses, u64::from(location.is_none()));
         value
+    }
+
+    /// Memory for a value of `len` bytes, from what the store keeps for its own transfers.
+    pub(crate) fn aligned_buf(&self, len: usize) -> Result<AlignedBuf> {
+        self.check_usable()?;
+        Ok(self.core.pool.take(len.div_ceil(PAGE_BYTES).max(1))?.shortened(len))
     }
 
     /// Where the value of `key` is.
@@ -257,6 +269,8 @@ impl Engine {
     /// Makes everything durable, releases the volume, and refuses all later use.
     pub(crate) fn close(&self) -> Result<()> {
         self.check_usable()?;
+        // What tasks began is done first.
+        self.committer.close();
         if self.closed.swap(true, Ordering::AcqRel) {
             return Err(Error::Closed);
         }

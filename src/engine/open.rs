@@ -4,6 +4,7 @@ use super::Engine;
 use super::cache::Cache;
 use super::checkpoint::Checkpointer;
 use super::collector::Collector;
+use super::committer::Committer;
 use super::core::Core;
 use super::creation;
 use super::geometry::Geometry;
@@ -140,6 +141,7 @@ impl Engine {
         let checkpointer = Arc::new(checkpointer);
         let renewal = Arc::new(Renewal::new(&core, &log, &checkpointer));
         let collector = Collector::new(&core, &log, &checkpointer, &renewal);
+        let committer = Committer::new(&log, background == Background::Threads);
         core.take_stock();
         if !core.space.has_room(Claim::Put) {
             core.garbage_bell.ring();
@@ -155,6 +157,7 @@ impl Engine {
             collector: Arc::new(collector),
             cache: Cache::new(options.cache_bytes),
             renewal,
+            committer,
             opened_with: superblock,
             fork: ForkGuard::new(),
             closed: AtomicBool::new(false),
@@ -184,12 +187,8 @@ impl Engine {
         ];
         let mut threads = self.threads.lock();
         for thread in started {
-            threads.push(thread.map_err(|source| Error::Io {
-                op: "start a thread for",
-                page: 0,
-                path: Arc::clone(self.core.volume.path()),
-                source: Arc::new(source),
-            })?);
+            let thread = thread.map_err(|source| Error::no_thread(self.core.volume.path(), source));
+            threads.push(thread?);
         }
         Ok(())
     }

@@ -232,7 +232,7 @@ impl Engine {
     }
 
     /// The records of `operations`; `pointers` has one for each value too large for the log.
-    fn items<'a>(
+    pub(super) fn items<'a>(
         &self,
         operations: &[Operation<'a>],
         mut pointers: impl Iterator<Item = LargePointer>,
@@ -389,7 +389,7 @@ impl Engine {
     }
 
     /// Whether a value of this length is logged beside its key.
-    fn travels_in_log(&self, key_len: usize, value_len: u32) -> bool {
+    pub(super) fn travels_in_log(&self, key_len: usize, value_len: u32) -> bool {
         let pages = self.core.space.extent_pages() as usize;
         let most = pages * PAYLOAD_BYTES / INLINE_FRACTION;
         let record = MAX_PREFIX_BYTES + key_len + value_len as usize;
@@ -423,7 +423,7 @@ fn read_whole(source: Source<'_>, len: u32) -> Result<Cow<'_, [u8]>> {
     }
 }
 
-fn check_key(key: &[u8]) -> Result<()> {
+pub(super) fn check_key(key: &[u8]) -> Result<()> {
     match key.len() {
         0 => Err(Error::EmptyKey),
         1..=MAX_KEY_BYTES => Ok(()),
@@ -431,7 +431,7 @@ fn check_key(key: &[u8]) -> Result<()> {
     }
 }
 
-fn check_value(len: u64) -> Result<u32> {
+pub(super) fn check_value(len: u64) -> Result<u32> {
     u32::try_from(len).map_err(|_| Error::ValueTooLong { len })
 }
 

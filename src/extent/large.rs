@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::format::ids::{PAGE_BYTES, StoreId};
 use crate::format::large::{BLOCK_BYTES, LargeIdentity, LargeShape, seal};
 use crate::format::record::LargePointer;
-use crate::sync::Arc;
+use crate::sync::{self, Arc};
 use std::io::Read;
 
 /// Pages of data that are copied, checksummed and written at a time: the largest request that
@@ -16,6 +16,11 @@ const CHUNK_PAGES: usize = 256;
 /// Length from which a value is made durable before its record is written (W5), so that opening
 /// never has to read it.
 const BARRIERED_FROM: u32 = 16 << 20;
+
+/// Chunks that are copied ahead of the one that is written.
+const CHUNKS_AHEAD: usize = 1;
+/// Length from which it pays to start a thread that checksums a value while it is written.
+const OVERLAPPED_FROM: usize = 4 << 20;
 
 /// Where the bytes of a large value come from.
 pub(crate) enum Source<'a> {
@@ -58,8 +63,15 @@ impl LargeWriter<'_> {
             Source::Slice(value) if whole => {
                 self.write_at_once(shape, identity, key, value, &mut blocks)?
             }
-            source => {
-                self.write_data(shape, allocation, source, &mut blocks)?;
+            Source::Aligned(value) => {
+                self.write_aligned(shape, identity, key, value, &mut blocks)?
+            }
+            Source::Slice(value) => {
+                self.write_slice(shape, allocation, value, &mut blocks)?;
+                self.write_header(shape, identity, key, &blocks)?
+            }
+            Source::Reader(reader) => {
+                self.write_read(shape, allocation, reader, &mut blocks)?;
                 self.write_header(shape, identity, key, &blocks)?
             }
         };
@@ -94,26 +106,68 @@ impl LargeWriter<'_> {
         Ok(checksum)
     }
 
-    fn write_data(
+    /// As it is: up to a few mebibytes in one transfer behind its header; a longer one while it is
+    /// checksummed.
+    fn write_aligned(
+        &self,
+        shape: LargeShape,
+        identity: LargeIdentity,
+        key: &[u8],
+        value: &AlignedBuf,
+        blocks: &mut Vec<u32>,
+    ) -> Result<u32> {
+        let checksum = || value.chunks(BLOCK_BYTES).map(crc32c::crc32c).collect::<Vec<_>>();
+        if value.len() < OVERLAPPED_FROM {
+            *blocks = checksum();
+            let mut header = self.pool.take(shape.header_pages() as usize)?;
+            let sum = seal(&mut header, identity, key, shape.value_len, blocks);
+            self.volume.write_both(self.purpose, identity.page, &header, value.as_pages())?;
+            return Ok(sum);
+        }
+        let start = identity.page.plus(shape.header_pages());
+        let write = || self.volume.write(self.purpose, start, value.as_pages());
+        let (sums, written) = sync::both(checksum, write);
+        written?;
+        *blocks = sums;
+        self.write_header(shape, identity, key, blocks)
+    }
+
+    /// Copies and checksums one chunk while the one before it is written.
+    fn write_slice(
         &self,
         shape: LargeShape,
         allocation: &Allocation,
-        source: Source<'_>,
+        value: &[u8],
         blocks: &mut Vec<u32>,
     ) -> Result<()> {
         let start = allocation.page.plus(shape.header_pages());
-        let mut slice: &[u8];
-        let reader: &mut dyn Read = match source {
-            Source::Aligned(value) => {
-                blocks.extend(value.chunks(BLOCK_BYTES).map(crc32c::crc32c));
-                return self.volume.write(self.purpose, start, value.as_pages());
-            }
-            Source::Slice(value) => {
-                slice = value;
-                &mut slice
-            }
-            Source::Reader(reader) => reader,
+        let copy = |chunk: &[u8]| {
+            let pages = chunk.len().div_ceil(PAGE_BYTES);
+            let mut buf = self.pool.take(pages)?;
+            buf[..chunk.len()].copy_from_slice(chunk);
+            buf[chunk.len()..].fill(0);
+            let blocks = buf[..chunk.len()].chunks(BLOCK_BYTES).map(crc32c::crc32c);
+            Ok((blocks.collect::<Vec<_>>(), buf))
         };
+        let chunks = value.chunks(CHUNK_PAGES * PAGE_BYTES).map(copy);
+        let mut page = start;
+        sync::for_each_ahead(chunks, CHUNKS_AHEAD, |chunk| {
+            let (sums, buf) = chunk?;
+            blocks.extend(sums);
+            self.volume.write(self.purpose, page, &buf)?;
+            page = page.plus((buf.len() / PAGE_BYTES) as u64);
+            Ok(())
+        })
+    }
+
+    fn write_read(
+        &self,
+        shape: LargeShape,
+        allocation: &Allocation,
+        reader: &mut dyn Read,
+        blocks: &mut Vec<u32>,
+    ) -> Result<()> {
+        let start = allocation.page.plus(shape.header_pages());
         let mut buf = self.pool.take(CHUNK_PAGES)?;
         let mut at = 0;
         while at < shape.value_len as usize {

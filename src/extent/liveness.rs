@@ -14,6 +14,13 @@ pub(crate) struct LiveChanges {
 }
 
 impl LiveChanges {
+    /// Makes it one of nothing; its memory is kept.
+    pub(crate) fn clear(&mut self) {
+        self.total = 0;
+        self.extents.clear();
+        self.held.clear();
+    }
+
     /// Views go on referring to a record in `extent` that the index does not.
     pub(crate) fn hold(&mut self, extent: ExtentNo, bytes: u64) {
         self.held.push((extent, bytes));

@@ -16,6 +16,14 @@ pub(super) fn put(key: u8, len: usize) -> Op {
     Op::Put(key, len, Synced)
 }
 
+fn task(op: Op) -> Op {
+    Op::Task(Box::new(op))
+}
+
+fn dropped(op: Op) -> Op {
+    Op::DroppedTask(Box::new(op))
+}
+
 /// In each of two extents a value of 12 pages and one of 3.
 fn two_full_large_extents() -> impl Iterator<Item = Op> {
     [put(1, 45_000), put(2, 5000), put(3, 45_000), put(4, 5000)].into_iter()
@@ -117,6 +125,28 @@ fn all() -> Vec<Workload> {
                 Op::PutIfAbsent(6, 10),
                 Op::Sync,
             ],
+        ),
+        (
+            "tasks",
+            SMALL,
+            vec![
+                task(put(1, 100)),
+                task(Op::Batch(some(&[(2, 2500), (3, 2500)]), Synced)),
+                dropped(put(4, 900)),
+                task(put(1, 9000)),
+                dropped(delete(4)),
+                dropped(put(5, 8000)),
+                task(Op::Batch(vec![(2, None), (6, Some(40))], Synced)),
+            ],
+        ),
+        ("tasks that rotate the log", TINY, (0..9).map(|i| task(put(i % 4, 1500))).collect()),
+        (
+            "tasks of weaker modes",
+            SMALL,
+            (0..12)
+                .map(|i| task(Op::Put(i % 5, 3000, [Buffered, Written][usize::from(i) % 2])))
+                .chain([dropped(Op::Delete(1, Written)), task(put(7, 10))])
+                .collect(),
         ),
         (
             "checkpoints",

@@ -63,6 +63,8 @@ fn of_schedules() -> Vec<Seeded> {
         (SwapIgnoresLocation, "L1", both(N)),
         (VisibleBeforeDurable, "L2", shared(N)),
         (AppliedOutOfOrder, "L1", pct(N)),
+        (CommitterNotSummoned, "L3", pct(N)),
+        (TaskNotWoken, "L3", pct(N)),
     ]
 }
 

@@ -49,9 +49,11 @@ fn run_threads(device: &SimDevice, seed: u64) {
                     let (key, value, durability) = operation(thread, at, seed);
                     let view = db.with_durability(durability);
                     device.note_issue(op_number(thread, at));
-                    match value {
-                        Some(value) => view.put(key, value).unwrap(),
-                        None => view.delete(key).unwrap(),
+                    match (value, at % 3) {
+                        (Some(value), 0) => view.put_async(key, value).park().unwrap(),
+                        (None, 0) => view.delete_async(key).park().unwrap(),
+                        (Some(value), _) => view.put(key, value).unwrap(),
+                        (None, _) => view.delete(key).unwrap(),
                     }
                     device.note_ack(op_number(thread, at), durability == Durability::Synced);
                 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::extent::large::Source;
 use crate::format::record::Expected;
 use crate::options::Options;
+use crate::pending::Pending;
 use crate::snapshot::Snapshot;
 use crate::sync::{Arc, Duration, Mutex};
 use std::collections::BTreeMap;
@@ -49,6 +50,10 @@ pub(crate) enum Op {
     /// All garbage is collected; the operation comes when large values have been copied and no
     /// record says so yet.
     CollectAround(Box<Op>),
+    /// A put, a delete or a batch, issued by a task that is woken.
+    Task(Box<Op>),
+    /// The same of a task that is dropped at once.
+    DroppedTask(Box<Op>),
     /// Takes a snapshot.
     Hold,
     /// Looks at the snapshot once more and lets go of it.
@@ -73,6 +78,7 @@ impl Op {
     /// Whether it may be acked before it is durable.
     pub(crate) fn is_weak(&self) -> bool {
         match self {
+            Op::Task(op) | Op::DroppedTask(op) => op.is_weak(),
             Op::Put(_, _, durability) | Op::Delete(_, durability) | Op::Batch(_, durability) => {
                 *durability != Durability::Synced
             }
@@ -83,6 +89,7 @@ impl Op {
     /// Whether it may be acked before it is written.
     pub(crate) fn is_buffered(&self) -> bool {
         match self {
+            Op::Task(op) | Op::DroppedTask(op) => op.is_buffered(),
             Op::Put(_, _, durability) | Op::Delete(_, durability) | Op::Batch(_, durability) => {
                 *durability == Durability::Buffered
             }
@@ -93,6 +100,7 @@ impl Op {
     /// Bytes that it leaves at risk until they are flushed.
     pub(crate) fn weak_bytes(&self) -> u64 {
         let bytes = match self {
+            Op::Task(op) | Op::DroppedTask(op) => return op.weak_bytes(),
             Op::Put(_, len, _) => *len,
             Op::Batch(changes, _) => changes.iter().filter_map(|(_, len)| *len).sum(),
             _ => 0,
@@ -103,7 +111,7 @@ impl Op {
     /// What the store holds after this, the `at`-th operation.
     pub(crate) fn apply(&self, at: usize, model: &mut Model) {
         match self {
-            Op::CollectAround(op) => op.apply(at, model),
+            Op::CollectAround(op) | Op::Task(op) | Op::DroppedTask(op) => op.apply(at, model),
             Op::Put(k, len, _) | Op::Swap(k, len) => {
                 model.insert(key(*k), value(at, 0, *len));
             }
@@ -133,6 +141,25 @@ impl Op {
             | Op::Reopen
             | Op::Kill => {}
         }
+    }
+
+    /// Begins it, and says whether it is durable once it is over.
+    fn begin(&self, at: usize, db: &Db) -> (Pending<()>, bool) {
+        let (durability, pending) = match self {
+            Op::Put(k, len, durability) => {
+                let db = db.with_durability(*durability);
+                (durability, db.put_async(key(*k), value(at, 0, *len)))
+            }
+            Op::Delete(k, durability) => {
+                (durability, db.with_durability(*durability).delete_async(key(*k)))
+            }
+            Op::Batch(changes, durability) => {
+                let batch = batch_of(at, changes);
+                (durability, db.with_durability(*durability).write_async(&batch))
+            }
+            _ => unreachable!("no task does that"),
+        };
+        (pending, *durability == Durability::Synced)
     }
 
     fn issue(&self, at: usize, db: &Db, engine: &Arc<Engine>, model: &Model) -> Result<bool> {
@@ -179,14 +206,7 @@ impl Op {
                 Ok(*durability == Durability::Synced)
             }
             Op::Batch(changes, durability) => {
-                let mut batch = WriteBatch::new();
-                for (part, (k, len)) in changes.iter().enumerate() {
-                    match len {
-                        Some(len) => batch.put(key(*k), value(at, part, *len)),
-                        None => batch.delete(key(*k)),
-                    }
-                }
-                db.with_durability(*durability).write(&batch)?;
+                db.with_durability(*durability).write(&batch_of(at, changes))?;
                 Ok(*durability == Durability::Synced)
             }
             Op::Sync => db.sync().map(|()| true),
@@ -196,9 +216,32 @@ impl Op {
             Op::Collect => db.collect_garbage().map(|()| false),
             Op::CollectStep => engine.collector_step().map(|_| false),
             Op::CollectAround(op) => collect_around(op, at, db, engine, model),
+            Op::Task(op) => {
+                let (task, durable) = op.begin(at, db);
+                while engine.committer_step() {}
+                task.park().map(|()| durable)
+            }
+            Op::DroppedTask(op) => {
+                let (task, durable) = op.begin(at, db);
+                drop(task);
+                while engine.committer_step() {}
+                // What came of it, nobody says.
+                engine.fatal().map_or(Ok(durable), |cause| Err(Error::Poisoned { cause }))
+            }
             Op::Hold | Op::Release | Op::Reopen | Op::Kill => unreachable!("a session does that"),
         }
     }
+}
+
+fn batch_of(at: usize, changes: &[(u8, Option<usize>)]) -> WriteBatch {
+    let mut batch = WriteBatch::new();
+    for (part, (k, len)) in changes.iter().enumerate() {
+        match len {
+            Some(len) => batch.put(key(*k), value(at, part, *len)),
+            None => batch.delete(key(*k)),
+        }
+    }
+    batch
 }
 
 /// The most that weaker writes leave at risk.
@@ -395,7 +438,10 @@ pub(crate) fn random_ops(random: &mut Random, count: usize, keys: u64, longest: 
     };
     let op = |random: &mut Random| {
         let k = random.below(keys) as u8;
-        match random.below(24) {
+        match random.below(27) {
+            24 => Op::Task(Box::new(Op::Put(k, len(random), durability(random)))),
+            25 => Op::DroppedTask(Box::new(Op::Put(k, len(random), durability(random)))),
+            26 => Op::Task(Box::new(Op::Delete(k, durability(random)))),
             0..5 => Op::Put(k, len(random), durability(random)),
             5..7 => Op::Delete(k, durability(random)),
             7 => Op::PutIfAbsent(k, len(random)),

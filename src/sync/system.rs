@@ -49,6 +49,10 @@ impl Condvar {
     pub(crate) fn notify_all(&self) {
         self.0.notify_all();
     }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
 }
 
 /// A number that only grows, and threads that wait until it has. All of them are woken by one

@@ -1,6 +1,7 @@
 //! The batch being filled: records go into page payloads, their entries beside them.
 
 use super::completion::Completion;
+use super::spares::Spares;
 use super::tail::Tail;
 use super::unit::Unit;
 use crate::device::AlignedBuf;
@@ -19,9 +20,9 @@ use crate::sync::{Arc, Instant};
 pub(super) struct Batch {
     pub(super) number: BatchNo,
     pub(super) start: PageNo,
-    pub(super) buf: AlignedBuf,
+    pub(super) buf: Arc<AlignedBuf>,
     stream_len: usize,
-    pub(super) entries: Vec<u8>,
+    pub(super) entries: Arc<Vec<u8>>,
     /// What a footer lists of them.
     pub(super) listed: Vec<u8>,
     lister: Lister,
@@ -35,6 +36,8 @@ pub(super) struct Batch {
     pub(super) conditionals: usize,
     /// Whether some writer has taken on to write it.
     pub(super) led: bool,
+    /// Whether the committer was called to lead it, should nobody else.
+    pub(super) summoned: bool,
     /// Whether a `Synced` writer waits for it.
     pub(super) synced: bool,
     /// Whether a `Written` writer waits for it.
@@ -54,11 +57,16 @@ pub(super) struct Demand {
 }
 
 impl Batch {
-    /// `spare` are empty vectors.
-    pub(super) fn new(number: BatchNo, tail: &Tail, buf: AlignedBuf, spare: [Vec<u8>; 2]) -> Self {
-        let [mut entries, mut listed] = spare;
+    /// Nobody else refers to `buf`.
+    pub(super) fn new(
+        number: BatchNo,
+        tail: &Tail,
+        buf: Arc<AlignedBuf>,
+        spares: &mut Spares,
+    ) -> Self {
+        let (mut entries, mut listed) = (spares.entries(), spares.listed());
         let start = tail.next_page();
-        encode_batch_entry(number, &mut entries);
+        encode_batch_entry(number, sole(&mut entries));
         let lister = Lister::begin(number, start, &mut listed);
         Self {
             number,
@@ -73,11 +81,12 @@ impl Batch {
             grows: 0,
             conditionals: 0,
             led: false,
+            summoned: false,
             synced: false,
             written: false,
             weak_bytes: 0,
             weak_since: None,
-            done: Arc::new(Completion::new()),
+            done: spares.done(),
         }
     }
 
@@ -116,13 +125,14 @@ impl Batch {
         let key_at = self.stream_len + prefix_len;
         let next = self.stream_len + record.log_len();
         assert!(pages_for_stream(next) * PAGE_BYTES <= self.buf.len(), "record fits its batch");
-        write_stream(&mut self.buf, self.stream_len, &prefix[..prefix_len]);
-        write_stream(&mut self.buf, key_at, key);
-        write_stream(&mut self.buf, key_at + key.len(), value);
+        let buf = sole(&mut self.buf);
+        write_stream(buf, self.stream_len, &prefix[..prefix_len]);
+        write_stream(buf, key_at, key);
+        write_stream(buf, key_at + key.len(), value);
         let padding = key_at + key.len() + value.len();
-        write_stream(&mut self.buf, padding, &[0; 8][..next - padding]);
+        write_stream(buf, padding, &[0; 8][..next - padding]);
         let (page, offset) = place(self.start, key_at);
-        record.encode_entry(page, offset, &mut self.entries);
+        record.encode_entry(page, offset, sole(&mut self.entries));
         self.lister.list(record, &mut self.listed);
         self.conditionals += usize::from(record.is_conditional());
         self.stream_len = next;
@@ -132,7 +142,8 @@ impl Batch {
     pub(super) fn seal(&mut self, identity: &SealIdentity<'_>) -> u32 {
         let count = self.pages();
         let mut chain = identity.tail.chain;
-        for (i, page) in self.buf[..count * PAGE_BYTES].chunks_exact_mut(PAGE_BYTES).enumerate() {
+        let pages = &mut sole(&mut self.buf)[..count * PAGE_BYTES];
+        for (i, page) in pages.chunks_exact_mut(PAGE_BYTES).enumerate() {
             let used = (self.stream_len - i * PAYLOAD_BYTES).min(PAYLOAD_BYTES);
             let header = LogHeader {
                 index: i as u32,
@@ -210,6 +221,11 @@ pub(super) fn copy_value(
         at += len;
     }
     Some(value)
+}
+
+/// What only the open batch refers to until it is sealed.
+fn sole<T>(shared: &mut Arc<T>) -> &mut T {
+    Arc::get_mut(shared).expect("a batch shares nothing before it is sealed")
 }
 
 /// What an empty batch would need of its extent with `unit` in it.

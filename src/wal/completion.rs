@@ -1,7 +1,9 @@
-//! What the writers of a batch wait on.
+//! What the writers of a batch wait on, by thread or by waker.
 
+use super::wakers::Wakers;
 use crate::error::Error;
 use crate::sync::{Arc, Gate, Mutex};
+use std::task::Waker;
 
 /// How far a batch has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +24,8 @@ const FAILED: u32 = 3;
 struct Progress {
     outcomes: Arc<[bool]>,
     failure: Option<Error>,
+    /// Who is to be woken when the batch is written, and when it is durable.
+    wakers: [Wakers; 2],
 }
 
 /// Tells the writers of one batch when it reached their stage, and wakes no one else. They go on
@@ -41,7 +45,14 @@ impl Completion {
         }
     }
 
-    /// The batch reached `stage`; `outcomes` has an answer for each conditional record.
+    /// Makes it one of another batch. The memory of its wakers is kept.
+    pub(super) fn renew(&mut self) {
+        self.reached = Gate::new(Stage::Pending as u32);
+        self.progress = Mutex::default();
+    }
+
+    /// The batch reached `stage`; `outcomes` has an answer for each conditional record. The caller
+    /// holds no lock, as wakers are called.
     pub(super) fn reach(&self, stage: Stage, outcomes: &[bool]) {
         let mut progress = self.progress.lock();
         // A failure is final, and so is what came before it.
@@ -52,15 +63,40 @@ impl Completion {
             progress.outcomes = Arc::from(outcomes);
         }
         self.reached.open(stage as u32);
+        let wakers = progress.take_wakers(stage);
+        drop(progress);
+        wakers.into_iter().for_each(Wakers::wake);
     }
 
-    /// The batch will never reach a later stage.
-    pub(super) fn fail(&self, error: Error) {
+    /// The batch will never reach a later stage. Returns who is to be woken once no lock is held.
+    #[must_use]
+    pub(super) fn fail(&self, error: Error) -> Option<[Wakers; 2]> {
         let mut progress = self.progress.lock();
-        if self.reached.get() < Stage::Durable as u32 {
-            progress.failure = Some(error);
-            self.reached.open(FAILED);
+        if self.reached.get() >= Stage::Durable as u32 {
+            return None;
         }
+        progress.failure = Some(error);
+        self.reached.open(FAILED);
+        Some(progress.take_wakers(Stage::Durable))
+    }
+
+    /// What came of `stage`; `None` if the batch is not there yet, and then `waker` will be woken when it
+    /// is. `slot` is where it was registered before, if it was.
+    pub(super) fn poll(
+        &self,
+        stage: Stage,
+        waker: &Waker,
+        slot: &mut Option<usize>,
+    ) -> Option<Result<(), Error>> {
+        if self.reached.get() < stage as u32 {
+            let mut progress = self.progress.lock();
+            // Whoever moves it on holds the lock.
+            if self.reached.get() < stage as u32 {
+                *slot = Some(progress.wakers_of(stage).register(waker, *slot));
+                return None;
+            }
+        }
+        Some(self.wait(stage))
     }
 
     /// Waits for `stage`.
@@ -75,5 +111,19 @@ impl Completion {
     pub(super) fn outcomes(&self, stage: Stage) -> Result<Arc<[bool]>, Error> {
         self.wait(stage)?;
         Ok(Arc::clone(&self.progress.lock().outcomes))
+    }
+}
+
+impl Progress {
+    fn wakers_of(&mut self, stage: Stage) -> &mut Wakers {
+        &mut self.wakers[usize::from(stage == Stage::Durable)]
+    }
+
+    /// Those who wait for `stage`, or for less.
+    fn take_wakers(&mut self, stage: Stage) -> [Wakers; 2] {
+        let [written, durable] = &mut self.wakers;
+        let durable =
+            if stage == Stage::Durable { std::mem::take(durable) } else { Wakers::default() };
+        [std::mem::take(written), durable]
     }
 }

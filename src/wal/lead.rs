@@ -2,6 +2,7 @@
 
 use super::log::{Guard, Log};
 use super::state::{Reached, State};
+use super::wakers::Wakers;
 use crate::device::Purpose;
 use crate::error::{Error, Result};
 use crate::format::ids::{BatchNo, Generation};
@@ -49,8 +50,7 @@ impl Log {
             return self.barrier(state);
         }
         drop(state);
-        self.settle(BatchNo(0));
-        self.state.lock()
+        self.settle(BatchNo(0))
     }
 
     /// Where the last batch had several writers, they are being woken just now: gives them the
@@ -102,8 +102,7 @@ impl Log {
         if seeded(Bug::AckBeforeBarrier) {
             state.durable = cover;
             drop(state);
-            self.settle(BatchNo(0));
-            state = self.state.lock();
+            state = self.settle(BatchNo(0));
         }
         drop(state);
         let begun = self.recorder.start_always();
@@ -124,25 +123,27 @@ impl Log {
             state.durable = state.durable.max(cover);
         }
         drop(state);
-        self.settle(BatchNo(0));
-        self.state.lock()
+        self.settle(BatchNo(0))
     }
 
     /// Applies, in log order, every sealed batch that may be visible or is at most `target`;
     /// retires what is done and wakes those who wait for it.
-    pub(super) fn settle(&self, target: BatchNo) {
+    pub(super) fn settle(&self, target: BatchNo) -> Guard<'_> {
         let order = (!seeded(Bug::AppliedOutOfOrder)).then(|| self.order.lock());
         let begun = self.recorder.start_always();
         let mut state = self.apply_sealed(target);
-        let reached = state.retire();
+        let mut reached = state.retire();
         self.notify_room(&state);
         self.turn.notify_all();
         drop(state);
         drop(order);
         self.recorder.stop(Timed::PutApply, begun);
-        for Reached { done, stage, outcomes } in reached {
+        for Reached { done, stage, outcomes } in reached.drain(..) {
             done.reach(stage, &outcomes);
         }
+        let mut state = self.state.lock();
+        state.spares.keep_reached(reached);
+        state
     }
 
     /// The caller holds `order`.
@@ -187,12 +188,13 @@ impl Log {
             return state;
         }
         let first = state.fatal.is_none();
-        let cause = state.poison(error);
+        let (cause, wakers) = state.poison(error);
         self.room.notify_all();
         self.turn.notify_all();
         self.flusher.notify_all();
         self.upkeep.notify_all();
         drop(state);
+        wakers.into_iter().for_each(Wakers::wake);
         if first {
             self.host.poisoned(&cause);
         }

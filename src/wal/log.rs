@@ -12,13 +12,14 @@ use super::batch::{Batch, demand_of};
 use super::completion::{Completion, Stage};
 use super::filler::Filler;
 use super::host::Host;
+use super::spares::Spares;
 use super::state::State;
 use super::tail::Tail;
 use super::unit::Unit;
 use crate::device::{AlignedBuf, BufferPool, Volume};
 use crate::durability::{Durability, SyncWindow};
 use crate::error::{Error, Result};
-use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, StoreId};
+use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, StoreId};
 use crate::format::image::Position;
 use crate::format::location::Location;
 use crate::format::log_page::{PAYLOAD_BYTES, pages_for_stream};
@@ -31,6 +32,7 @@ use crate::sync::{
 };
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::path::PathBuf;
 
 /// How the log behaves; settled at open.
 #[derive(Debug, Clone)]
@@ -57,6 +59,14 @@ pub(crate) struct LogStart {
     pub(crate) settled: Anchor,
     /// Whether no epoch was begun, for want of space: the log is never added to.
     pub(crate) frozen: bool,
+}
+
+/// Where a unit is.
+pub(super) struct Appended {
+    pub(super) number: BatchNo,
+    /// Which conditional records of the batch are its own.
+    pub(super) answers: Range<usize>,
+    pub(super) done: Arc<Completion>,
 }
 
 pub(crate) type Guard<'a> = MutexGuard<'a, State>;
@@ -123,7 +133,7 @@ impl Log {
             frozen: start.frozen,
             fatal: None,
             closing: false,
-            idle: Vec::new(),
+            spares: Spares::default(),
         };
         Self {
             config,
@@ -168,29 +178,10 @@ impl Log {
         let begun = self.recorder.start();
         let weak = durability != Durability::Synced;
         let mut state = self.admit(unit, weak)?;
-        let Some(batch) = state.open.as_mut() else {
-            unreachable!("admit returns with an open batch")
-        };
-        let first = batch.conditionals;
-        for (record, value) in unit.items() {
-            batch.push(record, record.key(), value);
-        }
-        batch.grows += unit.growth();
-        let answers = first..batch.conditionals;
-        let number = batch.number;
-        if weak {
-            batch.weak_bytes += unit.record_bytes();
-            batch.weak_since.get_or_insert_with(sync::now);
-        }
-        batch.synced |= durability == Durability::Synced;
-        batch.written |= durability == Durability::Written;
-        let leads = durability != Durability::Buffered && !batch.led;
-        batch.led |= leads;
-        let done = Arc::clone(&batch.done);
-        if weak {
-            state.weak_bytes += unit.record_bytes();
-        }
-        self.wake_flusher(&mut state);
+        let Appended { number, answers, done } = self.append(&mut state, unit, durability);
+        let batch = state.open.as_mut().filter(|batch| !batch.led);
+        let leads = durability != Durability::Buffered && batch.is_some();
+        batch.into_iter().for_each(|batch| batch.led |= leads);
         self.recorder.stop(Timed::PutQueue, begun);
         let stage = match durability {
             Durability::Buffered => {
@@ -213,8 +204,36 @@ impl Log {
         done.outcomes(stage).map(|outcomes| outcomes[answers].to_vec())
     }
 
+    /// Adds `unit` to the open batch, which takes it.
+    pub(super) fn append(
+        &self,
+        state: &mut State,
+        unit: &Unit<'_>,
+        durability: Durability,
+    ) -> Appended {
+        let Some(batch) = state.open.as_mut() else {
+            unreachable!("who is admitted has an open batch")
+        };
+        let first = batch.conditionals;
+        for (record, value) in unit.items() {
+            batch.push(record, record.key(), value);
+        }
+        batch.grows += unit.growth();
+        batch.synced |= durability == Durability::Synced;
+        batch.written |= durability == Durability::Written;
+        let answers = first..batch.conditionals;
+        let (number, done) = (batch.number, Arc::clone(&batch.done));
+        if durability != Durability::Synced {
+            batch.weak_bytes += unit.record_bytes();
+            batch.weak_since.get_or_insert_with(sync::now);
+            state.weak_bytes += unit.record_bytes();
+        }
+        self.wake_flusher(state);
+        Appended { number, answers, done }
+    }
+
     /// Waits until the open batch takes `unit`. Nothing is numbered before that.
-    fn admit<'a>(&'a self, unit: &Unit<'_>, weak: bool) -> Result<Guard<'a>> {
+    pub(super) fn admit<'a>(&'a self, unit: &Unit<'_>, weak: bool) -> Result<Guard<'a>> {
         let mut state = self.state.lock();
         loop {
             state.check_open()?;
@@ -237,12 +256,12 @@ impl Log {
             }
             state = match &state.open {
                 Some(batch) => {
-                    if batch.has_buffer_for(unit) && state.tail.fits(batch.demand_with(unit)) {
+                    if state.open_takes(unit) {
                         return Ok(state);
                     }
                     if batch.led { self.wait_for_room(state) } else { self.lead(state) }
                 }
-                None if state.tail.fits(demand_of(unit)) => {
+                None if state.takes_fresh(unit) => {
                     self.open_batch(&mut state, unit)?;
                     state
                 }
@@ -262,7 +281,7 @@ impl Log {
         self.or_poison(state, reserved.map(drop))
     }
 
-    fn window_is_full(&self, state: &State, unit: &Unit<'_>) -> bool {
+    pub(super) fn window_is_full(&self, state: &State, unit: &Unit<'_>) -> bool {
         !seeded(Bug::WindowUnbounded)
             && state.weak_bytes > 0
             && state.weak_bytes + unit.record_bytes() > self.config.window.bytes
@@ -277,13 +296,15 @@ impl Log {
         state
     }
 
-    fn open_batch(&self, state: &mut State, unit: &Unit<'_>) -> Result<()> {
+    pub(super) fn open_batch(&self, state: &mut State, unit: &Unit<'_>) -> Result<()> {
         let usual = (self.config.extent_pages as usize / 4).min(BATCH_PAGES);
         let pages = usual.max(pages_for_stream(unit.log_len()));
-        let buf = self.pool.take(pages)?;
+        let buf = match state.spares.buf(pages * PAGE_BYTES) {
+            Some(buf) => buf,
+            None => Arc::new(self.pool.take(pages)?),
+        };
         let number = state.tail.batch.next();
-        let spare = [state.vector(), state.vector()];
-        state.open = Some(Batch::new(number, &state.tail, buf, spare));
+        state.open = Some(Batch::new(number, &state.tail, buf, &mut state.spares));
         Ok(())
     }
 
@@ -343,7 +364,7 @@ impl Log {
     }
 
     /// Makes the records of a `Buffered` writer, and all before them, visible.
-    fn apply_buffered(
+    pub(super) fn apply_buffered(
         &self,
         number: BatchNo,
         done: &Completion,
@@ -494,6 +515,16 @@ impl Log {
             Some(cause) => Error::Poisoned { cause: Arc::clone(cause) },
             None => error,
         }
+    }
+
+    /// Whether a weaker mode has shown what is not durable.
+    pub(crate) fn has_weak(&self) -> bool {
+        self.state.lock().weak_bytes > 0
+    }
+
+    /// Where the volume is.
+    pub(crate) fn path(&self) -> &Arc<PathBuf> {
+        self.volume.path()
     }
 
     /// The durable frontier.

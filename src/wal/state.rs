@@ -1,9 +1,12 @@
 //! What the log's lock protects, and the transitions that need nothing else.
 
-use super::batch::{Batch, SealIdentity, copy_value};
+use super::batch::{Batch, SealIdentity, copy_value, demand_of};
 use super::completion::{Completion, Stage};
 use super::filler::Filler;
+use super::spares::Spares;
 use super::tail::Tail;
+use super::unit::Unit;
+use super::wakers::Wakers;
 use crate::device::AlignedBuf;
 use crate::error::Error;
 use crate::format::ids::{BatchNo, ExtentNo, Generation, PAGE_BYTES, PageNo, StoreId};
@@ -48,9 +51,6 @@ pub(super) struct Sealed {
     pub(super) len: usize,
 }
 
-/// Vectors that are kept for later batches.
-const MOST_IDLE: usize = 16;
-
 /// Entries to apply, outside the lock.
 pub(super) struct Unapplied {
     pub(super) number: BatchNo,
@@ -59,6 +59,7 @@ pub(super) struct Unapplied {
 }
 
 /// A completed stage to announce, outside the lock.
+#[derive(Debug)]
 pub(super) struct Reached {
     pub(super) done: Arc<Completion>,
     pub(super) stage: Stage,
@@ -106,8 +107,7 @@ pub(super) struct State {
     pub(super) frozen: bool,
     pub(super) fatal: Option<Arc<Error>>,
     pub(super) closing: bool,
-    /// Vectors that batches had, for others.
-    pub(super) idle: Vec<Vec<u8>>,
+    pub(super) spares: Spares,
 }
 
 impl State {
@@ -120,6 +120,18 @@ impl State {
     pub(super) fn unapplied_growth(&self) -> usize {
         let open = self.open.as_ref().map_or(0, |batch| batch.grows);
         open + self.flights.iter().map(|flight| flight.grows).sum::<usize>()
+    }
+
+    /// Whether the open batch has room for `unit`.
+    pub(super) fn open_takes(&self, unit: &Unit<'_>) -> bool {
+        let takes =
+            |batch: &Batch| batch.has_buffer_for(unit) && self.tail.fits(batch.demand_with(unit));
+        self.open.as_ref().is_some_and(takes)
+    }
+
+    /// Whether a batch could be opened for `unit` where the tail is.
+    pub(super) fn takes_fresh(&self, unit: &Unit<'_>) -> bool {
+        self.tail.fits(demand_of(unit))
     }
 
     /// Refuses new work on a closed or poisoned log.
@@ -160,13 +172,13 @@ impl State {
         self.tail.next += pages as u32 - u32::from(seeded(Bug::PageWrittenAgain));
         self.tail.listed.extend(&batch.listed);
         let listed = std::mem::take(&mut batch.listed);
-        self.idle(listed);
+        self.spares.keep_listed(listed);
         self.tail.naming.get_or_insert(batch.number);
         self.tail.evidenced = false;
         self.busy += 1;
         self.last_seal = now;
         self.last_stream_len = batch.stream_len();
-        let buf = Arc::new(batch.buf);
+        let buf = batch.buf;
         let sealed = Sealed {
             number: batch.number,
             start: batch.start,
@@ -188,7 +200,7 @@ impl State {
             on_device: false,
             synced: batch.synced,
             written_visible: batch.written || seeded(Bug::AckAtWritten),
-            entries: Arc::new(batch.entries),
+            entries: batch.entries,
             applied: batch.applied,
             outcomes: batch.outcomes,
             grows: batch.grows,
@@ -204,7 +216,9 @@ impl State {
         for flight in &mut self.flights {
             if flight.number == number {
                 flight.on_device = true;
-                flight.buf = None;
+                if let Some(buf) = flight.buf.take() {
+                    self.spares.keep_buf(buf);
+                }
                 if !flight.synced {
                     self.busy -= 1;
                 }
@@ -267,7 +281,7 @@ impl State {
 
     /// Drops the batches that are durable and applied, and says what was reached.
     pub(super) fn retire(&mut self) -> Vec<Reached> {
-        let mut reached = Vec::new();
+        let mut reached = self.spares.reached();
         while let Some(flight) = self.flights.front() {
             let applied = flight.applied == flight.entries.len();
             if flight.number > self.durable || !applied {
@@ -278,7 +292,8 @@ impl State {
             self.proved = self.proved.max(flight.proves);
             self.busy -= usize::from(flight.synced);
             self.weak_bytes -= flight.weak_bytes;
-            self.recycle(flight.entries);
+            self.spares.keep_entries(flight.entries);
+            self.spares.keep_done(Arc::clone(&flight.done));
             let (done, outcomes) = (flight.done, flight.outcomes);
             reached.push(Reached { done, stage: Stage::Durable, outcomes });
         }
@@ -309,24 +324,6 @@ impl State {
         })
     }
 
-    fn recycle(&mut self, entries: Arc<Vec<u8>>) {
-        if let Ok(entries) = Arc::try_unwrap(entries) {
-            self.idle(entries);
-        }
-    }
-
-    fn idle(&mut self, mut vector: Vec<u8>) {
-        if self.idle.len() < MOST_IDLE {
-            vector.clear();
-            self.idle.push(vector);
-        }
-    }
-
-    /// An empty vector.
-    pub(super) fn vector(&mut self) -> Vec<u8> {
-        self.idle.pop().unwrap_or_default()
-    }
-
     /// Answers of a batch that is sealed and applied.
     pub(super) fn outcomes_of(&self, number: BatchNo) -> Option<&[bool]> {
         self.flights.iter().find(|f| f.number == number).map(|f| f.outcomes.as_slice())
@@ -349,19 +346,23 @@ impl State {
         })
     }
 
-    /// E1p: whoever waits hears of it, and nothing is written any more.
-    pub(super) fn poison(&mut self, cause: Error) -> Arc<Error> {
+    /// E1p: whoever waits hears of it, and nothing is written any more. Returns who is to be woken
+    /// once the lock is not held.
+    pub(super) fn poison(&mut self, cause: Error) -> (Arc<Error>, Vec<Wakers>) {
         let cause = Arc::clone(self.fatal.get_or_insert_with(|| Arc::new(cause)));
+        let mut wakers = Vec::new();
         // After a panic even a durable batch may never be applied.
         let panicked = matches!(*cause, Error::Panicked);
         let durable = self.durable;
         for flight in self.flights.iter().filter(|flight| panicked || flight.number > durable) {
-            flight.done.fail(Error::Indeterminate { cause: Arc::clone(&cause) });
+            let failed = flight.done.fail(Error::Indeterminate { cause: Arc::clone(&cause) });
+            wakers.extend(failed.into_iter().flatten());
         }
         if let Some(batch) = &self.open {
-            batch.done.fail(Error::Poisoned { cause: Arc::clone(&cause) });
+            let failed = batch.done.fail(Error::Poisoned { cause: Arc::clone(&cause) });
+            wakers.extend(failed.into_iter().flatten());
         }
-        cause
+        (cause, wakers)
     }
 }
 

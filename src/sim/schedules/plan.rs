@@ -22,6 +22,8 @@ pub(super) enum Call {
     Write(Changes, Durability),
     /// A put, or a delete.
     Change(Vec<u8>, Option<Vec<u8>>, Durability),
+    /// The same of a task, which is woken.
+    Task(Vec<u8>, Option<Vec<u8>>, Durability),
     /// A conditional put of a key, and whether it has to succeed.
     PutIfAbsent(Vec<u8>, Vec<u8>, bool),
     /// Replaces what is surely there.
@@ -88,7 +90,7 @@ impl Call {
     fn changes(&self) -> Changes {
         match self {
             Self::Write(changes, _) => changes.clone(),
-            Self::Change(key, value, _) | Self::Swap(key, _, value) => {
+            Self::Change(key, value, _) | Self::Task(key, value, _) | Self::Swap(key, _, value) => {
                 vec![(key.clone(), value.clone())]
             }
             Self::PutIfAbsent(key, value, true) => vec![(key.clone(), Some(value.clone()))],
@@ -136,7 +138,9 @@ fn writer_call(thread: usize, at: usize, model: &Model, random: &mut Random) -> 
     let own = |name| own_key(thread, name);
     let len = [20, 700, 2600][random.below(3) as usize];
     let fresh = value(super::super::history::op_number(thread, at), 0, len);
-    match random.below(16) {
+    match random.below(19) {
+        16 | 17 => Call::Task(own('c'), Some(fresh), durability(random)),
+        18 => Call::Task(own('c'), None, durability(random)),
         0..5 => {
             let pair = (random.below(4) > 0).then_some(fresh);
             let changes = vec![(own('a'), pair.clone()), (own('b'), pair)];

@@ -10,7 +10,7 @@ use crate::batch::WriteBatch;
 use crate::db::Db;
 use crate::device::BufferPool;
 use crate::durability::Durability;
-use crate::engine::Engine;
+use crate::engine::{Background, Engine};
 use crate::error::{Error, Result};
 use crate::iter::Iter;
 use crate::sync::Arc;
@@ -52,6 +52,7 @@ struct Actor {
     db: Db,
     engine: Arc<Engine>,
     device: SimDevice,
+    background: Background,
     looks: Vec<Look>,
     tallies: Vec<Tally>,
     /// Scans under way: when they end, and what they belong to.
@@ -69,7 +70,8 @@ pub(super) fn run(plan: &Arc<Plan>, store: Pages) -> Run {
         let (db, engine) = (db.clone(), Arc::clone(&engine));
         shuttle::thread::spawn(move || {
             let (looks, tallies, scans) = Default::default();
-            let mut actor = Actor { thread, db, engine, device, looks, tallies, scans };
+            let background = plan.background;
+            let mut actor = Actor { thread, db, engine, device, background, looks, tallies, scans };
             actor.act(&plan.threads[thread]);
             let mut seen = seen.lock().unwrap();
             seen.0.append(&mut actor.looks);
@@ -139,6 +141,18 @@ impl Actor {
                     Some(value) => db.put(key, value)?,
                     None => db.delete(key)?,
                 }
+                return Ok(*durability == Durability::Synced);
+            }
+            Call::Task(key, value, durability) => {
+                let db = self.db.with_durability(*durability);
+                let task = match value {
+                    Some(value) => db.put_async(key, value),
+                    None => db.delete_async(key),
+                };
+                if self.background == Background::Manual {
+                    while self.engine.committer_step() {}
+                }
+                task.park()?;
                 return Ok(*durability == Durability::Synced);
             }
             Call::PutIfAbsent(key, value, expected) => {

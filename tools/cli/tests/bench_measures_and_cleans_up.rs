@@ -9,10 +9,12 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-const ROWS: [&str; 16] = [
+const ROWS: [&str; 18] = [
     "put 1 KiB x1",
     "put 1 KiB x16",
     "put 1 KiB x64",
+    "put 1 KiB x256",
+    "put_async 1 KiB 256/2",
     "get 1 KiB x1",
     "get 1 KiB x16",
     "scan 1 KiB",

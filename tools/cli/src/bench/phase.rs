@@ -23,6 +23,8 @@ const PAGE: u64 = 4096;
 pub(super) enum Kind {
     /// Durable puts of new keys.
     Put,
+    /// The same by tasks: so many are under way in all.
+    PutTasks(usize),
     /// Gets of random keys, each key once.
     Get,
     /// A scan in key order, with values.
@@ -36,7 +38,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether it takes space.
     pub(super) fn writes(self) -> bool {
-        matches!(self, Self::Put | Self::Overwrite)
+        matches!(self, Self::Put | Self::PutTasks(_) | Self::Overwrite)
     }
 }
 
@@ -52,6 +54,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             Kind::Put => "put",
+            Kind::PutTasks(_) => "put_async",
             Kind::Get => "get",
             Kind::Scan => "scan",
             Kind::ScanKeys => "scan keys",
@@ -60,6 +63,7 @@ impl fmt::Display for Phase {
         let size = if self.value_bytes < 1 << 20 { "1 KiB" } else { "1 MiB" };
         match self.kind {
             Kind::Scan | Kind::ScanKeys => write!(f, "{kind} {size}"),
+            Kind::PutTasks(tasks) => write!(f, "{kind} {size} {tasks}/{}", self.threads),
             _ => write!(f, "{kind} {size} x{}", self.threads),
         }
     }
@@ -77,8 +81,15 @@ pub(super) fn all() -> Vec<Phase> {
         (Kind::ScanKeys, 1),
         (Kind::Overwrite, 16),
     ];
-    let of_size = |value_bytes| phases.map(|(kind, threads)| Phase { kind, value_bytes, threads });
-    [1 << 10, 1 << 20].map(of_size).concat()
+    // Of large values so many at once would be of the machine's memory.
+    let of_many = [(Kind::Put, 256), (Kind::PutTasks(256), 2)];
+    let of_size = |value_bytes| {
+        let many = of_many.into_iter().filter(move |_| value_bytes < 1 << 20);
+        let (puts, others) = phases.split_at(3);
+        let all = puts.iter().copied().chain(many).chain(others.iter().copied());
+        all.map(move |(kind, threads)| Phase { kind, value_bytes, threads })
+    };
+    [1 << 10, 1 << 20].into_iter().flat_map(of_size).collect()
 }
 
 /// Runs phases, one after the other.
@@ -155,11 +166,14 @@ impl Runner {
         let Phase { kind, value_bytes, threads } = phase;
         let limit = Limit::time(self.slice);
         match kind {
-            Kind::Put | Kind::Overwrite => {
+            Kind::Put | Kind::PutTasks(_) | Kind::Overwrite => {
                 let ops = self.budget.take(value_bytes, threads, &self.store.db().metrics());
                 let limit = Limit { ops, ..limit };
                 match kind {
                     Kind::Put => self.store.puts(value_bytes, threads, limit),
+                    Kind::PutTasks(tasks) => {
+                        self.store.puts_of_tasks(value_bytes, threads, tasks / threads, limit)
+                    }
                     _ => self.store.overwrites(value_bytes, threads, limit),
                 }
             }
@@ -182,11 +196,11 @@ impl Runner {
         let half = Limit::time(self.slice / 2);
         let quarter = Limit::time(self.slice / 4);
         match phase.kind {
-            Kind::Put | Kind::Overwrite if phase.threads > 1 => {
+            Kind::Put | Kind::PutTasks(_) | Kind::Overwrite if phase.threads > 1 => {
                 measured.lone.add(&self.scratch.writes(bytes, 1, quarter)?);
                 measured.raw.add(&self.scratch.writes(bytes, phase.threads, quarter)?);
             }
-            Kind::Put | Kind::Overwrite => {
+            Kind::Put | Kind::PutTasks(_) | Kind::Overwrite => {
                 measured.raw.add(&self.scratch.writes(bytes, 1, half)?);
             }
             Kind::Get => {

@@ -1,7 +1,7 @@
 //! The store: what its phases do.
 
 use super::keys::{key, prefix};
-use crate::measure::drive::{Limit, drive};
+use crate::measure::drive::{Limit, drive, drive_ahead};
 use crate::measure::random::{Bytes, Random};
 use crate::measure::sample::Sample;
 use anyhow::{Context, Result, ensure};
@@ -49,6 +49,26 @@ impl Store {
     ) -> Result<Sample> {
         let base = self.keys(value_bytes);
         let sample = self.write(value_bytes, threads, limit, |_, number| base + number)?;
+        self.keys.insert(value_bytes, base + sample.ops());
+        Ok(sample)
+    }
+
+    /// Durable puts of new keys by tasks, so many of each thread.
+    pub(super) fn puts_of_tasks(
+        &mut self,
+        value_bytes: u64,
+        threads: usize,
+        tasks: usize,
+        limit: Limit,
+    ) -> Result<Sample> {
+        let base = self.keys(value_bytes);
+        self.slices += 1;
+        let (db, bytes, seed) = (&self.db, &self.bytes, self.slices << 32);
+        let begin = |_, number: u64| {
+            let value = bytes.pick(&mut Random::new(seed | number), value_bytes as usize);
+            db.put_async(key(value_bytes, base + number), value)
+        };
+        let sample = drive_ahead(threads, tasks, limit, begin, |put| Ok(put.wait()?))?;
         self.keys.insert(value_bytes, base + sample.ops());
         Ok(sample)
     }

@@ -2,6 +2,7 @@
 
 use super::sample::Sample;
 use anyhow::{Error, Result};
+use std::collections::VecDeque;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, ScopedJoinHandle};
@@ -31,6 +32,23 @@ struct Run {
     start: Barrier,
 }
 
+/// As [`drive`], but each thread has up to `ahead` operations under way: `begin` begins one, and `end`
+/// waits for the oldest. An operation is timed from its beginning until that.
+pub(crate) fn drive_ahead<P>(
+    threads: usize,
+    ahead: usize,
+    limit: Limit,
+    begin: impl Fn(usize, u64) -> P + Sync,
+    end: impl Fn(P) -> Result<()> + Sync,
+) -> Result<Sample> {
+    let (begin, end) = (&begin, &end);
+    drive_threads(threads, limit, |run, thread| {
+        let sample = Sample::new();
+        run.start.wait();
+        run.stop_on_error(run.repeat_ahead(sample, ahead, |number| begin(thread, number), end))
+    })
+}
+
 /// Runs `threads` threads. Each asks `worker` for what it is to do, and does it again and again,
 /// with numbers that count up from 0 over all of them, each at least once where `limit.ops` has
 /// room. Every number below the number of operations that the sample shows was done.
@@ -42,15 +60,23 @@ pub(crate) fn drive<W>(
 where
     W: FnMut(u64) -> Result<()>,
 {
+    drive_threads(threads, limit, |run, thread| run.thread(worker(thread)))
+}
+
+fn drive_threads(
+    threads: usize,
+    limit: Limit,
+    thread: impl Fn(&Run, usize) -> Result<Sample> + Sync,
+) -> Result<Sample> {
     let run = Run {
         limit,
         next: AtomicU64::new(0),
         stopped: AtomicBool::new(false),
         start: Barrier::new(threads + 1),
     };
-    let (run, worker) = (&run, &worker);
+    let (run, thread) = (&run, &thread);
     thread::scope(|scope| {
-        let spawn = |n| scope.spawn(move || run.thread(worker(n)));
+        let spawn = |n| scope.spawn(move || thread(run, n));
         let threads: Vec<_> = (0..threads).map(spawn).collect();
         run.start.wait();
         let begun = Instant::now();
@@ -70,11 +96,40 @@ impl Run {
         // Its memory is not part of what is measured.
         let sample = Sample::new();
         self.start.wait();
-        let done = work.and_then(|work| self.repeat(sample, work));
+        self.stop_on_error(work.and_then(|work| self.repeat(sample, work)))
+    }
+
+    fn stop_on_error(&self, done: Result<Sample>) -> Result<Sample> {
         if done.is_err() {
             self.stopped.store(true, Ordering::Relaxed);
         }
         done
+    }
+
+    fn repeat_ahead<P>(
+        &self,
+        mut sample: Sample,
+        ahead: usize,
+        mut begin: impl FnMut(u64) -> P,
+        end: impl Fn(P) -> Result<()>,
+    ) -> Result<Sample> {
+        let deadline = Instant::now() + self.limit.time;
+        let mut under_way = VecDeque::with_capacity(ahead);
+        let mut is_over = false;
+        loop {
+            while !is_over && under_way.len() < ahead {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                is_over = number >= self.limit.ops || self.stopped.load(Ordering::Relaxed);
+                if !is_over {
+                    under_way.push_back((Instant::now(), begin(number)));
+                }
+            }
+            let Some((begun, oldest)) = under_way.pop_front() else { return Ok(sample) };
+            end(oldest)?;
+            let ended = Instant::now();
+            sample.record(ended - begun, 1);
+            is_over |= ended >= deadline;
+        }
     }
 
     fn repeat(
@@ -120,6 +175,24 @@ mod tests {
         let mut met = met.into_inner().unwrap();
         met.sort_unstable();
         assert!(met.into_iter().eq(0..1000));
+    }
+
+    #[test]
+    fn so_many_are_under_way_and_all_of_them_end() {
+        let (begun, met) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+        let limit = Limit { time: Duration::from_secs(60), ops: 1000 };
+        let begin = |_, number| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            number
+        };
+        let sample = drive_ahead(1, 10, limit, begin, |number| {
+            let mut met = met.lock().unwrap();
+            assert_eq!(begun.load(Ordering::SeqCst), (met.len() as u64 + 10).min(1000));
+            met.push(number);
+            Ok(())
+        });
+        assert_eq!(sample.unwrap().ops(), 1000);
+        assert!(met.into_inner().unwrap().into_iter().eq(0..1000));
     }
 
     #[test]
