@@ -327,6 +327,10 @@ fn rebuild(
     if !core.space.derive_free(&liveness, &kept) {
         return Err(corrupt(replayed.tail.next_page(), "values lie where none can be").into());
     }
+    let is_log = |&(extent, life): &_| core.space.is_log_extent(extent, life);
+    if !replayed.extents.iter().all(is_log) {
+        return Err(corrupt(replayed.tail.next_page(), "something else is where the log is").into());
+    }
     let tail = &replayed.tail;
     if tail.successor != tail.extent && !core.space.adopt_successor(tail.successor) {
         return Err(corrupt(tail.next_page(), "the log's successor is in use").into());
