@@ -53,7 +53,7 @@ pub(super) fn find_superblock(volume: &Volume, page: &mut AlignedBuf) -> Result<
     let mut second = Copy::Damaged;
     for shift in shifts {
         let found = read_superblock(volume, PageNo((1 << shift) - 1), page);
-        if found.is_second(shift) {
+        if found.is_second(shift) && first.may_go_with(&found) {
             second = found;
             break;
         }
@@ -79,6 +79,16 @@ impl Copy {
         match self {
             Self::Valid(found) => found.extent_pages == 1 << shift && !found.creating,
             _ => false,
+        }
+    }
+
+    /// Whether it is not of another volume than `other`, which was here before.
+    fn may_go_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Valid(one), Self::Valid(other)) => {
+                one.store == other.store || seeded(Bug::OtherVolumesSuperblock)
+            }
+            _ => true,
         }
     }
 
