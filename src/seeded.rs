@@ -84,6 +84,8 @@ bugs! {
     DeletesNotReplayed,
     /// The older superblock counts.
     OlderSuperblock,
+    /// A superblock of another volume counts.
+    OtherVolumesSuperblock,
     /// A superblock goes where the newest is.
     SuperblockInPlace,
     /// A superblock is not made durable.
@@ -120,6 +122,14 @@ bugs! {
     RewriteUnconditional,
     /// Replay moves a value by moves that come after its time.
     MovesOutOfTime,
+    /// The same of large values that leave their extents.
+    LargeCopiesWithoutBarrier,
+    /// A large value is moved wherever it is by now.
+    LargeMoveUnconditional,
+    /// The copy of a large value that was overtaken stays.
+    LargeCopyLost,
+    /// Extents that are being emptied are given out.
+    WithheldUsed,
     /// Space is free when what removed the last reference is durable.
     FreedBeforeProof,
     /// Space is free at once.

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{Loop, Mount, assert_holds, noise, run, skip};
+use common::{Loop, Mount, assert_holds, noise, run, skip, tell};
 use extentdb::{Db, Error, Options};
 use std::fs::{self, File};
 
@@ -65,6 +65,7 @@ fn failed_writes_are_not_acknowledged() {
         pairs.push((key, value));
     }
     assert_holds(&db, &pairs);
+    tell(&format!("a write failed after {} puts, all of which are there", pairs.len()));
     db.put("later", "value").unwrap();
     drop(db);
     drop(device);
@@ -97,7 +98,7 @@ fn failed_reads_are_errors_and_never_absence() {
         assert_holds(&options().open(device.path()).unwrap(), &pairs);
         fs::write(device.backing(), &whole).unwrap();
     }
-    println!("{refused} opens refused, {unread} values not read");
+    tell(&format!("{refused} opens refused, {unread} values not read"));
     assert!(refused + unread > 0, "something has failed");
 }
 

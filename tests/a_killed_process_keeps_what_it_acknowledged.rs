@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Mount, Random, again, disk_dir, noise, role, skip};
+use common::{Mount, Random, again, disk_dir, noise, role, skip, tell};
 use extentdb::{Db, Durability, WriteBatch};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -394,10 +394,10 @@ fn hunt(mode: &'static str, directory: &Path, usual: u32) {
         hunt.replace_if_large();
     }
     let Totals { kills, acked, lost, most_lost_bytes, dropped_tails, volumes } = hunt.totals;
-    println!(
-        "{mode}: {kills} kills, {volumes} volumes, {acked} acknowledged operations, {lost} lost \
-         (at most {most_lost_bytes} bytes of log at once), {dropped_tails} torn tails"
-    );
+    tell(&format!(
+        "{kills} kills, {volumes} volumes, {acked} acknowledged operations, {lost} lost (at most \
+         {most_lost_bytes} bytes of log at once), {dropped_tails} torn tails"
+    ));
     assert!(acked > 0);
 }
 

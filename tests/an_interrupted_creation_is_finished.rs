@@ -7,7 +7,7 @@ mod common;
 use common::{
     PAGE, again, assert_holds, assert_reads, disk_dir, fill, noise, role, seal_superblock,
 };
-use common::{Random, small_extents};
+use common::{Random, small_extents, tell};
 use extentdb::{Db, Error, Options};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -194,6 +194,8 @@ fn after_a_kill_at_any_moment() {
         assert_holds(&Db::open(&path).unwrap(), &pairs);
         fs::remove_file(&path).unwrap();
     }
-    println!("50 kills: {absent} before the file, {unfinished} in creation, {complete} after it");
+    tell(&format!(
+        "50 kills: {absent} before the file, {unfinished} in creation, {complete} after it"
+    ));
     assert!(unfinished > 0, "some kills have to hit creation");
 }

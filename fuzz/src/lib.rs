@@ -1,6 +1,6 @@
 //! What the targets share.
 
-use extentdb::{Db, DirectIo, Options};
+use extentdb::{DirectIo, Options};
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;

@@ -113,7 +113,7 @@ impl Engine {
             anchor,
             &mut sink,
         );
-        let end = replay.and_then(|replay| replay.without_footers().run());
+        let end = replay.and_then(|replay| Ok(replay.without_footers().run()?));
         let reached = end.as_ref().map_or(sink.batch, |end| end.tail.batch);
         match end {
             Ok(end) if reached >= durable => report.log_extents = end.extents.len() as u64,

@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::extent::{Candidate, Collected, Plan, Usage, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation};
 use crate::metrics::{Collection, Noted};
+use crate::seeded::{Bug, seeded};
 use crate::sync::{Arc, Condvar, Duration, Mutex, MutexGuard};
 use crate::wal::Log;
 
@@ -411,7 +412,9 @@ impl Collector {
         if plan.is_nothing() {
             return Ok(true);
         }
-        space.withhold(&plan);
+        if !seeded(Bug::WithheldUsed) {
+            space.withhold(&plan);
+        }
         let emptied = self.empty(work, &plan, pacer);
         space.release(&plan);
         self.core.measure_image();

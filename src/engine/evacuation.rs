@@ -28,6 +28,7 @@ use crate::extent::{Allocation, LargeRun, Plan, bytes_of};
 use crate::format::ids::PageNo;
 use crate::format::location::Location;
 use crate::format::record::{Expected, LargePointer, Record};
+use crate::seeded::{Bug, seeded};
 #[cfg(test)]
 use crate::sync::Mutex;
 use crate::sync::{Arc, AtomicU64, Ordering};
@@ -149,7 +150,9 @@ impl Evacuation {
         if let Some(meanwhile) = self.meanwhile.lock().take() {
             meanwhile();
         }
-        self.core.volume.barrier().map_err(|error| self.log.failure(error))?;
+        if !seeded(Bug::LargeCopiesWithoutBarrier) {
+            self.core.volume.barrier().map_err(|error| self.log.failure(error))?;
+        }
         let copies = std::mem::take(copies);
         let mut rest = &copies[..];
         let mut logged = self.announce(rest);
@@ -192,7 +195,7 @@ impl Evacuation {
         let answers = self.renewal.with_log(|| self.log.commit_all(&unit, Durability::Synced))?;
         let (logged, rest) = copies.split_at(items.len());
         for (copied, moved) in logged.iter().zip(answers) {
-            if !moved {
+            if !moved && !seeded(Bug::LargeCopyLost) {
                 self.core.space.lose_large(&copied.allocation);
             }
         }
@@ -219,7 +222,7 @@ enum Outcome {
 fn move_of(key: &[u8], from: Location, pointer: LargePointer) -> Record<'_> {
     // The copy was made durable before (W5).
     let pointer = LargePointer { barriered: true, ..pointer };
-    let expected = Some(Expected::At(from));
+    let expected = Some(Expected::At(from)).filter(|_| !seeded(Bug::LargeMoveUnconditional));
     Record::PutLarge { key, value_len: from.value_len(), pointer, expected }
 }
 

@@ -179,6 +179,12 @@ impl Engine {
         self.collector.when_copied(meanwhile);
     }
 
+    /// Large extents with pages that are neither free nor of a value.
+    #[cfg(test)]
+    pub(crate) fn with_lost_pages(&self) -> Vec<u32> {
+        self.core.space.with_lost_pages()
+    }
+
     /// Runs the steps beside the commits that are due.
     #[cfg(test)]
     pub(crate) fn step(&self) -> Result<()> {

@@ -24,7 +24,7 @@ use crate::options::ProgressCallback;
 use crate::report::{DroppedTail, OpenProgress, OpenReport};
 use crate::seeded::{Bug, seeded};
 use crate::sync;
-use crate::wal::{Begun, LATER_PROOF, LogStart, Replay, Replayed, Sink, Tail, begin_epoch};
+use crate::wal::{Begun, LogStart, Replay, ReplayError, Replayed, Sink, Tail, begin_epoch};
 
 /// What the superblock pages say.
 pub(super) enum Found {
@@ -53,7 +53,7 @@ pub(super) fn find_superblock(volume: &Volume, page: &mut AlignedBuf) -> Result<
     let mut second = Copy::Damaged;
     for shift in shifts {
         let found = read_superblock(volume, PageNo((1 << shift) - 1), page);
-        if found.is_second(shift) {
+        if found.is_second(shift) && first.may_go_with(&found) {
             second = found;
             break;
         }
@@ -79,6 +79,16 @@ impl Copy {
         match self {
             Self::Valid(found) => found.extent_pages == 1 << shift && !found.creating,
             _ => false,
+        }
+    }
+
+    /// Whether it is not of another volume than `other`, which was here before.
+    fn may_go_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Valid(one), Self::Valid(other)) => {
+                one.store == other.store || seeded(Bug::OtherVolumesSuperblock)
+            }
+            _ => true,
         }
     }
 
@@ -233,8 +243,10 @@ pub(super) fn recover(
     match (newest, superblock.previous) {
         (Ok(rebuilt), _) => finish(core, superblock.clone(), rebuilt, report),
         // W1: the older one needs the same log, and may not find the proof that this one found.
-        (Err(error @ Error::Corrupt { what: LATER_PROOF, .. }), _) => Err(error),
-        (Err(error), Some(previous)) if superblock.checkpoint.root != PageNo(0) => {
+        (Err(error @ ReplayError::LaterProof(_)), _) => Err(error.into()),
+        (Err(ReplayError::Other(error)), Some(previous))
+            if superblock.checkpoint.root != PageNo(0) =>
+        {
             let elder = Superblock { checkpoint: previous, previous: None, ..superblock.clone() };
             core.space.forget();
             // If it is of no use either, the newest is the one to speak of.
@@ -245,7 +257,7 @@ pub(super) fn recover(
             report.repaired.push(format!("the newest checkpoint, by the one before it ({error})"));
             finish(core, elder, rebuilt, report)
         }
-        (Err(error), _) => Err(error),
+        (Err(error), _) => Err(error.into()),
     }
 }
 
@@ -265,14 +277,14 @@ fn rebuild(
     proved: BatchNo,
     progress: Option<&ProgressCallback>,
     report: &mut OpenReport,
-) -> Result<Rebuilt> {
+) -> Result<Rebuilt, ReplayError> {
     let Superblock { checkpoint, previous, .. } = *superblock;
     let begun = sync::now();
     let root = Root::read(core, checkpoint)?;
     let mut images = Images::default();
     if let Some(root) = &root {
         if !core.space.adopt_image(&root.extents, root.image()) {
-            return Err(corrupt(checkpoint.root, "a checkpoint image lies where none can"));
+            return Err(corrupt(checkpoint.root, "a checkpoint image lies where none can").into());
         }
         images.newest.clone_from(&root.extents);
     }
@@ -297,7 +309,7 @@ fn rebuild(
     let begun = sync::now();
     for &(extent, incarnation) in &replayed.extents {
         if !core.space.adopt_log_extent(extent, incarnation) {
-            return Err(corrupt(replayed.tail.next_page(), "the log runs through itself"));
+            return Err(corrupt(replayed.tail.next_page(), "the log runs through itself").into());
         }
     }
     let log_end = (replayed.tail.batch, replayed.extents.len());
@@ -323,11 +335,15 @@ fn rebuild(
     let first = previous.map_or(life(checkpoint), |elder| life(elder).min(life(checkpoint)));
     let kept = first..=replayed.tail.incarnation;
     if !core.space.derive_free(&liveness, &kept) {
-        return Err(corrupt(replayed.tail.next_page(), "values lie where none can be"));
+        return Err(corrupt(replayed.tail.next_page(), "values lie where none can be").into());
+    }
+    let is_log = |&(extent, life): &_| core.space.is_log_extent(extent, life);
+    if !replayed.extents.iter().all(is_log) {
+        return Err(corrupt(replayed.tail.next_page(), "something else is where the log is").into());
     }
     let tail = &replayed.tail;
     if tail.successor != tail.extent && !core.space.adopt_successor(tail.successor) {
-        return Err(corrupt(tail.next_page(), "the log's successor is in use"));
+        return Err(corrupt(tail.next_page(), "the log's successor is in use").into());
     }
     for &spare in &superblock.spares {
         core.space.adopt_spare(spare);

@@ -17,6 +17,13 @@ impl Space {
         self.adopt(extent, state, |known| known <= incarnation)
     }
 
+    /// Whether nothing has been adopted since that says something else of an extent of the log.
+    pub(crate) fn is_log_extent(&self, extent: ExtentNo, incarnation: Incarnation) -> bool {
+        let state = ExtentState { role: Role::Log, incarnation };
+        let table = self.table.read();
+        table.extents.get(extent.0 as usize).is_some_and(|entry| entry.state == state)
+    }
+
     /// An image lists an extent, or the log announces it; what is newer is known already. False
     /// if it cannot be.
     pub(crate) fn adopt_extent(&self, extent: ExtentNo, state: ExtentState) -> bool {

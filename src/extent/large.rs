@@ -151,7 +151,7 @@ impl LargeWriter<'_> {
         };
         let chunks = value.chunks(CHUNK_PAGES * PAGE_BYTES).map(copy);
         let mut page = start;
-        sync::for_each_ahead(chunks, CHUNKS_AHEAD, |chunk| {
+        sync::for_each_ahead(chunks, CHUNKS_AHEAD, |chunk: Result<_>| {
             let (sums, buf) = chunk?;
             blocks.extend(sums);
             self.volume.write(self.purpose, page, &buf)?;

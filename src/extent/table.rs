@@ -332,6 +332,9 @@ impl Table {
         let pages = u64::from(extent_pages);
         for (number, extent) in self.extents.iter_mut().enumerate() {
             extent.live = liveness.extents[number];
+            if extent.live > 0 && !matches!(extent.state.role, Role::Log | Role::Value) {
+                return false;
+            }
             match extent.state.role {
                 Role::Large if used[number] => self.runs.insert(number as u64 * pages, pages),
                 Role::Large => *extent = extent.freed(),
@@ -341,9 +344,6 @@ impl Table {
                 }
                 Role::Value if extent.live == 0 => *extent = extent.freed(),
                 _ => {}
-            }
-            if extent.live > 0 && !matches!(extent.state.role, Role::Log | Role::Value) {
-                return false;
             }
         }
         self.large.iter().all(|(&start, run)| self.runs.remove(start, run.pages))

@@ -1,6 +1,8 @@
 //! What the extents are used for, and how well.
 
 use super::space::Space;
+#[cfg(test)]
+use super::table::numbered;
 use super::table::{Extent, Table};
 use crate::format::extent_state::Role;
 use crate::format::ids::Incarnation;
@@ -36,6 +38,28 @@ impl Space {
             usage.count(extent, &table, tail);
         }
         usage
+    }
+}
+
+#[cfg(test)]
+impl Space {
+    /// Numbers of the large extents with pages that are neither free nor of a value: nobody would come
+    /// to free them.
+    pub(crate) fn with_lost_pages(&self) -> Vec<u32> {
+        let table = self.table.read();
+        let pages = u64::from(self.extent_pages);
+        let free = table.runs.all().chain(table.withheld.all());
+        let values = table.large.iter().map(|(&start, run)| (start, run.pages));
+        let mut known = vec![0; table.extents.len()];
+        for (start, count) in free.chain(values) {
+            (start..start + count).for_each(|page| known[(page / pages) as usize] += 1);
+        }
+        let large = numbered(&table.extents)
+            .filter(|(_, extent)| extent.state.role == Role::Large && !extent.retired);
+        large
+            .map(|(number, _)| number.0)
+            .filter(|&number| known[number as usize] != pages)
+            .collect()
     }
 }
 

@@ -4,6 +4,7 @@ use super::canonical::canonical;
 use super::device::{Page, SECTOR_BYTES, SimDevice};
 use super::oracle::{KEYS, Promise, check_dropped, contents};
 use super::random::Random;
+use super::tell;
 use super::trace::{Event, Pages, Trace};
 use super::workload::{Model, Op, Session, Shape, key, open, run, states};
 use crate::db::Db;
@@ -259,7 +260,7 @@ fn damage_to_any_page_is_never_silent() {
             }
         }
     }
-    println!("{opened} damaged volumes");
+    tell(&format!("damage at rest: {opened} volumes with one damaged page"));
 }
 
 /// Pages of the log that are damaged where power was cut: the last that were written.
@@ -309,7 +310,7 @@ fn damage_after_a_power_cut_takes_nothing_else() {
             }
         }
     }
-    println!("{opened} damaged images");
+    tell(&format!("damage after a power cut: {opened} images"));
 }
 
 /// The pages with records that were written last, before event `position`.
@@ -370,5 +371,5 @@ fn a_page_misread_once_hides_nothing_that_comes_after() {
             }
         }
     }
-    println!("{opened} volumes");
+    tell(&format!("a page misread once: {opened} volumes"));
 }

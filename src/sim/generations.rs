@@ -5,7 +5,8 @@ use super::canonical::{FIXED, SMALL, TINY};
 use super::device::SimDevice;
 use super::image::for_each_image;
 use super::oracle::{Promise, verify, verify_progress};
-use super::random::Random;
+use super::random::{Random, seeds};
+use super::tell;
 use super::trace::{Pages, Trace};
 use super::workload::{Model, Session, Shape, random_ops};
 use crate::error::Error;
@@ -82,15 +83,12 @@ fn run_seed(seed: u64) -> Result<u64, String> {
 
 #[test]
 fn random_workloads_survive_one_crash_after_another() {
-    let number = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
-    let seeds = match number("EXTENTDB_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("EXTENTDB_SEEDS").unwrap_or(SEEDS),
-    };
+    let seeds = seeds(SEEDS);
     let mut images = 0;
     for seed in seeds.clone() {
         let repeat = format!("repeat it with: EXTENTDB_SEED={seed} scripts/soak generations");
         images += run_seed(seed).unwrap_or_else(|what| panic!("{what}\n{repeat}"));
     }
-    println!("{} seeds of {GENERATIONS} crashes, {images} images", seeds.end - seeds.start);
+    let count = seeds.end - seeds.start;
+    tell(&format!("one crash after another: {count} seeds of {GENERATIONS}, {images} images"));
 }

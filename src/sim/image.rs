@@ -24,11 +24,21 @@ enum Fate {
 /// Calls `visit` with every image that `moment` stands for: all of them where few pages are
 /// pending, else the telling ones and a sample.
 pub(crate) fn for_each_image(moment: &Moment, random: &mut Random, visit: &mut dyn FnMut(Pages)) {
+    for_every_image(moment, EXHAUSTIVE, random, visit);
+}
+
+/// The same, with all of them up to `exhaustive` pending pages.
+pub(crate) fn for_every_image(
+    moment: &Moment,
+    exhaustive: usize,
+    random: &mut Random,
+    visit: &mut dyn FnMut(Pages),
+) {
     let count = moment.pending.len();
     let mut visit_fates = |fates: &[Fate], random: &mut Random| {
         visit(moment.image(fates, random));
     };
-    if count <= EXHAUSTIVE {
+    if count <= exhaustive {
         for number in 0..3_usize.pow(count as u32) {
             let fates: Vec<_> = (0..count).map(|i| ternary(number, i)).collect();
             visit_fates(&fates, random);

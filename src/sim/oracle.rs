@@ -8,6 +8,7 @@ use crate::engine::Background;
 use crate::error::Error;
 use crate::format::ids::PageNo;
 use crate::format::log_page;
+use crate::format::superblock::Superblock;
 use crate::report::OpenReport;
 use crate::sync::Arc;
 
@@ -109,9 +110,11 @@ pub(crate) fn check_dropped(image: &Pages, report: &OpenReport) -> Result<(), St
     if report.dropped_tail.is_none() {
         return Ok(());
     }
-    for at in image.written() {
-        let Some(page) = image.get(at) else { continue };
-        let header = log_page::open(&page[..], log_page::store_of(&page[..]), PageNo(at));
+    let pages = || image.written().into_iter().filter_map(|at| Some((at, image.get(at)?)));
+    let superblock = pages().find_map(|(_, page)| Superblock::decode(&page[..]).ok());
+    let Some(Superblock { store, .. }) = superblock else { return Ok(()) };
+    for (at, page) in pages() {
+        let header = log_page::open(&page[..], store, PageNo(at));
         if let Some(header) = header.filter(|header| header.durable.0 > report.recovered_batch) {
             return Err(format!("page {at} proves batch {}: {report:?}", header.durable.0));
         }
@@ -119,8 +122,8 @@ pub(crate) fn check_dropped(image: &Pages, report: &OpenReport) -> Result<(), St
     Ok(())
 }
 
-/// After a crash the store goes on: it shows the same state once more (P5), `check` finds it
-/// clean, and what is put now is there after the next open.
+/// After a crash the store goes on: it shows the same state once more (P5), takes puts, a checkpoint
+/// and a collection, `check` finds it clean, and what is put now is there after the next open.
 pub(crate) fn verify_progress(image: Pages, shape: Shape, expected: &Model) -> Result<(), String> {
     let device = SimDevice::new(image);
     let mut expected = expected.clone();
@@ -135,6 +138,12 @@ pub(crate) fn verify_progress(image: Pages, shape: Shape, expected: &Model) -> R
             // It says so, and keeps what it has.
             Err(Error::Full { .. }) => {}
             Err(error) => return Err(format!("put: {error}")),
+        }
+    }
+    for (what, done) in [("checkpoint", db.checkpoint()), ("collect", db.collect_garbage())] {
+        match done {
+            Ok(()) | Err(Error::Full { .. }) => {}
+            Err(error) => return Err(format!("{what}: {error}")),
         }
     }
     let report = db.check().map_err(|e| e.to_string())?;

@@ -1,5 +1,7 @@
 //! A small random generator: the same numbers for the same seed, everywhere.
 
+use std::ops::Range;
+
 /// SplitMix64 (Steele, Lea and Flood, 2014).
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
@@ -21,4 +23,15 @@ impl Random {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
+}
+
+/// The seeds of a run: `usual` of them, unless the environment asks for one (`EXTENTDB_SEED=n`), for
+/// another number (`EXTENTDB_SEEDS=n`), or for those of a range (`EXTENTDB_SEEDS=a..b`).
+pub(crate) fn seeds(usual: u64) -> Range<u64> {
+    let number = |text: &str| text.parse::<u64>().expect("a number");
+    if let Ok(seed) = std::env::var("EXTENTDB_SEED").map(|text| number(&text)) {
+        return seed..seed + 1;
+    }
+    let Ok(asked) = std::env::var("EXTENTDB_SEEDS") else { return 0..usual };
+    asked.split_once("..").map_or_else(|| 0..number(&asked), |(a, b)| number(a)..number(b))
 }

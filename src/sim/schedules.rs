@@ -13,6 +13,7 @@ use self::plan::Plan;
 use self::run::Run;
 use super::device::SimDevice;
 use super::random::Random;
+use super::tell;
 use super::trace::Pages;
 use super::workload::Shape;
 use crate::db::Db;
@@ -124,46 +125,56 @@ fn check_all<R: Send + Sync + 'static>(
 }
 
 /// Runs the plan of `seed` in the schedules of `scheduler`, and checks what they showed.
-fn run_seed(seed: u64, scheduler: impl Scheduler + 'static) -> (usize, u64) {
+fn run_seed(seed: u64, scheduler: impl Scheduler + 'static) -> Counts {
     let plan = Arc::new(Plan::new(seed));
     let (planned, store) = (Arc::clone(&plan), empty_store());
     let runs: Vec<Run> = run_schedules(scheduler, move || run::run(&planned, store.clone()));
     for run in &runs {
         check::check_run(&plan, run).unwrap_or_else(|what| panic!("{what}"));
     }
-    check_all(seed, runs, move |at, run, pool, random| {
+    let (schedules, images) = check_all(seed, runs, move |at, run, pool, random| {
         check::check_images(&plan, run, at % 2 == 1, pool, random)
-    })
+    });
+    Counts { schedules, images, moved: 0 }
 }
 
 /// The same for threads that share keys.
-fn run_shared(seed: u64, scheduler: impl Scheduler + 'static) -> (usize, u64) {
+fn run_shared(seed: u64, scheduler: impl Scheduler + 'static) -> Counts {
     let plan = Arc::new(keys::Plan::new(seed));
     let (planned, store) = (Arc::clone(&plan), keys::store_with_garbage());
     let runs = run_schedules(scheduler, move || keys::run(&planned, store.clone()));
-    check_all(seed, runs, move |_, run, pool, random| keys::check(&plan, run, pool, random))
+    let moved = runs.iter().filter(|run| run.moved_large).count();
+    let (schedules, images) =
+        check_all(seed, runs, move |_, run, pool, random| keys::check(&plan, run, pool, random));
+    Counts { schedules, images, moved }
 }
 
-/// The seeds that the environment asks for, one or so many.
+/// The seeds that the environment asks for, or those of so many schedules.
 fn seeds(share: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
-    match number("EXTENTDB_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => {
-            let schedules = number("EXTENTDB_SCHEDULES").unwrap_or(400);
-            0..schedules.div_ceil(share * RUNS as u64)
-        }
-    }
+    let schedules = std::env::var("EXTENTDB_SCHEDULES").ok().map(|text| text.parse::<u64>());
+    let schedules = schedules.map_or(400, |number| number.expect("a number"));
+    super::random::seeds(schedules.div_ceil(share * RUNS as u64))
 }
 
-fn run_all(name: &str, run_seed: impl Fn(u64) -> (usize, u64)) {
+/// What the schedules of a seed came to.
+#[derive(Debug, Default)]
+struct Counts {
+    schedules: usize,
+    /// Images that were opened.
+    images: u64,
+    /// Schedules in which large values were moved.
+    moved: usize,
+}
+
+fn run_all(name: &str, run_seed: impl Fn(u64) -> Counts) {
     let begun = std::time::Instant::now();
-    let (mut schedules, mut images) = (0, 0);
+    let mut all = Counts::default();
     for seed in seeds(2) {
         match catch_unwind(AssertUnwindSafe(|| run_seed(seed))) {
-            Ok((more, more_images)) => {
-                schedules += more;
-                images += more_images;
+            Ok(more) => {
+                all.schedules += more.schedules;
+                all.images += more.images;
+                all.moved += more.moved;
             }
             Err(panic) => {
                 eprintln!("\nrepeat it with: EXTENTDB_SEED={seed} scripts/schedules 1 {name}\n");
@@ -171,7 +182,11 @@ fn run_all(name: &str, run_seed: impl Fn(u64) -> (usize, u64)) {
             }
         }
     }
-    println!("{schedules} {name} schedules, {images} images, {:.1?}", begun.elapsed());
+    let time = begun.elapsed();
+    let Counts { schedules, images, moved } = all;
+    tell(&format!(
+        "schedules {name}: {schedules}, {images} crash images, large values moved in {moved}, {time:.1?}"
+    ));
 }
 
 fn random_scheduler(seed: u64) -> RandomScheduler {

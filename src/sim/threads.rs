@@ -4,6 +4,7 @@ use super::device::SimDevice;
 use super::history::{Changes, History, check_no_holes, op_number, own_key};
 use super::image::for_each_image;
 use super::random::Random;
+use super::tell;
 use super::trace::{Pages, Trace};
 use super::workload::{Model, Shape, open};
 use crate::db::Db;
@@ -111,5 +112,5 @@ fn power_cuts_between_threads_keep_every_acknowledged_write() {
             }
         }
     }
-    println!("{images} images");
+    tell(&format!("power cuts between threads: {images} images"));
 }

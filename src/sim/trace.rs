@@ -6,16 +6,24 @@ use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::sync::Arc;
 use std::collections::BTreeMap;
 
-/// Pages of an image; those that are not listed are zeros.
+/// Pages of an image; those that are not listed are zeros, or what was there before the volume.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pages {
     pages: BTreeMap<u64, Page>,
     len: u64,
+    past: Arc<BTreeMap<u64, Page>>,
 }
 
 impl Pages {
     pub(crate) fn zeros(len: u64) -> Self {
-        Self { pages: BTreeMap::new(), len }
+        Self { len, ..Self::default() }
+    }
+
+    /// No pages; where they will be, there are those of `past` until they are written. But for the
+    /// first: with one of another volume there, it is that volume.
+    pub(crate) fn with_past(past: &Self) -> Self {
+        let past = past.pages.clone().split_off(&1);
+        Self { past: Arc::new(past), ..Self::default() }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -24,7 +32,8 @@ impl Pages {
 
     pub(crate) fn get(&self, at: u64) -> Option<Page> {
         let zeros = || Arc::new([0; PAGE_BYTES]);
-        (at < self.len).then(|| self.pages.get(&at).cloned().unwrap_or_else(zeros))
+        let page = self.pages.get(&at).or_else(|| self.past.get(&at));
+        (at < self.len).then(|| page.cloned().unwrap_or_else(zeros))
     }
 
     pub(crate) fn set(&mut self, at: u64, page: Page) {
@@ -72,6 +81,17 @@ pub(crate) enum Event {
     Issue(usize),
     /// It returned Ok; `durable` says whether it must survive a power cut.
     Ack { op: usize, durable: bool },
+}
+
+impl Event {
+    /// Whether a crash after it may leave what one before it does not, or the other way round.
+    pub(crate) fn changes_images(&self) -> bool {
+        match self {
+            Self::WriteBegin(_) | Self::BarrierEnd(_) | Self::BarrierFailed | Self::Grow(_) => true,
+            // It was on its way, and is until a barrier ends.
+            Self::WriteEnd(_) | Self::BarrierBegin(_) | Self::Issue(_) | Self::Ack { .. } => false,
+        }
+    }
 }
 
 /// A history of a device.

@@ -354,6 +354,11 @@ impl Session {
         Ok(Self { device, shape, engine, db, model, weak: false, held: None })
     }
 
+    /// Large extents with pages that are neither free nor referred to, when nobody does anything.
+    pub(crate) fn with_lost_pages(&self) -> Vec<u32> {
+        self.engine.with_lost_pages()
+    }
+
     /// Issues the `at`-th operation. Whether all up to it is durable.
     pub(crate) fn issue(&mut self, at: usize, op: &Op) -> Result<bool> {
         let durable = match op {

@@ -27,7 +27,7 @@ pub(crate) use filler::Offered;
 pub(crate) use host::Host;
 pub(crate) use listing::Listing;
 pub(crate) use log::{Log, LogConfig, LogStart};
-pub(crate) use replay::{LATER_PROOF, Replay, Replayed, Sink};
+pub(crate) use replay::{Replay, ReplayError, Replayed, Sink};
 pub(crate) use submit::{Submitted, Ticket};
 pub(crate) use tail::Tail;
 pub(crate) use unit::{Item, Unit};

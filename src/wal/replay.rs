@@ -65,6 +65,33 @@ pub(crate) struct Replayed {
     pub(crate) walked: u64,
 }
 
+/// Why the log was not replayed.
+#[derive(Debug)]
+pub(crate) enum ReplayError {
+    /// A batch is missing at this page, and a later page proves it durable (W1): whoever reads the log
+    /// and does not find that proof would end it too early.
+    LaterProof(PageNo),
+    /// It cannot be read, or makes no sense.
+    Other(Error),
+}
+
+impl From<Error> for ReplayError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<ReplayError> for Error {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::LaterProof(page) => {
+                corrupt(page, "a later page proves that the log goes on here")
+            }
+            ReplayError::Other(error) => error,
+        }
+    }
+}
+
 /// A batch that nothing has proved yet.
 #[derive(Debug)]
 struct Unproven {
@@ -152,7 +179,7 @@ impl<'a, S: Sink> Replay<'a, S> {
     }
 
     /// Reads the log to its end.
-    pub(crate) fn run(mut self) -> Result<Replayed> {
+    pub(crate) fn run(mut self) -> Result<Replayed, ReplayError> {
         let mut sealed = self.take_footer()?;
         loop {
             if !sealed && self.accept_next()? {
@@ -414,14 +441,14 @@ impl<'a, S: Sink> Replay<'a, S> {
     }
 
     /// W1: looks for pages that prove the batch after the accepted end durable.
-    fn search_for_proof(&mut self) -> Result<()> {
+    fn search_for_proof(&mut self) -> Result<(), ReplayError> {
         let missing = self.out.tail.batch.next();
         let break_at = self.break_page();
         if seeded(Bug::ProofNotSought) {
             return Ok(());
         }
         if self.out.proved >= missing {
-            return Err(corrupt(break_at, LATER_PROOF));
+            return Err(ReplayError::LaterProof(break_at));
         }
         let torn = self.is_torn(break_at)?;
         let mut pages = 0;
@@ -441,7 +468,7 @@ impl<'a, S: Sink> Replay<'a, S> {
                     false => header.durable >= missing,
                 };
                 if proves || begun {
-                    return Err(corrupt(break_at, LATER_PROOF));
+                    return Err(ReplayError::LaterProof(break_at));
                 }
                 self.prove(&header)?;
                 let records = matches!(header.kind, PageKind::Batch | PageKind::Epoch);
@@ -531,8 +558,6 @@ fn entries_of(list: List<'_>) -> Option<Vec<u8>> {
     }
     Some(out)
 }
-
-pub(crate) const LATER_PROOF: &str = "a later page proves that the log goes on here";
 
 fn corrupt(page: PageNo, what: &'static str) -> Error {
     Error::Corrupt { page: page.0, key: None, what }

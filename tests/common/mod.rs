@@ -6,6 +6,7 @@
 
 use extentdb::{Db, Error, Options};
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -158,19 +159,26 @@ pub(crate) fn run(program: &str, args: &[&str]) -> Option<String> {
         }
         Ok(output) => {
             let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            println!("note: {program} {args:?}: {why}");
+            tell(&format!("{program} {args:?}: {why}"));
             None
         }
         Err(error) => {
-            println!("note: {program}: {error}");
+            tell(&format!("{program}: {error}"));
             None
         }
     }
 }
 
-/// Prints why a test shows nothing here.
+/// Says why a test shows nothing here.
 pub(crate) fn skip(why: &str) {
-    println!("note: skipped, as {why}");
+    tell(&format!("SKIPPED, as {why}"));
+}
+
+/// Says what a test did, past the harness, which keeps to itself what tests print.
+pub(crate) fn tell(line: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("?");
+    let _ = writeln!(std::io::stderr(), "{test}: {line}");
 }
 
 /// A loop device on a file of its own, gone when dropped.

@@ -25,8 +25,10 @@ use std::sync::{Mutex, OnceLock};
 
 /// Threads that write and read; one more collects.
 const CLIENTS: usize = 3;
-/// The keys, and how long their values are: beside the key, and in pages of their own.
-const KEYS: [(&[u8], usize); 3] = [(b"a", 900), (b"b", 1500), (b"c", 2600)];
+/// The keys, and how long their values are: beside the key, and in two pages of their own.
+const KEYS: [(&[u8], usize); 4] = [(b"a", 900), (b"b", 1500), (b"c", 2600), (b"d", 2600)];
+/// Values beside a large one that fill its extent.
+const BESIDE: u64 = 3;
 /// Values of the start have numbers from here on.
 const FIRST: u64 = 1000;
 /// So much room that little is collected by itself.
@@ -68,6 +70,8 @@ pub(super) struct Run {
     trace: Trace,
     answers: BTreeMap<usize, Answer>,
     closed: Pages,
+    /// Whether large values were moved.
+    pub(super) moved_large: bool,
 }
 
 impl Plan {
@@ -176,7 +180,8 @@ fn number(key: usize, found: &[u8]) -> u64 {
     number
 }
 
-/// A store whose log is full of garbage, with the keys' values in it.
+/// A store whose log is full of garbage, with the keys' values in it; of the large ones, each is alone
+/// in its extent, so that one gains an extent where it moves to the other.
 pub(super) fn store_with_garbage() -> Pages {
     static PAGES: OnceLock<Pages> = OnceLock::new();
     let create = || {
@@ -185,12 +190,20 @@ pub(super) fn store_with_garbage() -> Pages {
         let options = options(Background::Manual);
         let engine = open_with(&device, &pool, options, Background::Manual).unwrap();
         let db = Db::new(Arc::clone(&engine));
+        let mut fillers = Vec::new();
         for (at, &(key, len)) in KEYS.iter().enumerate() {
             for _ in 0..5 {
                 db.put("garbage", vec![0; 1800]).unwrap();
             }
             db.put(key, value(FIRST + at as u64, len)).unwrap();
+            let beside = if len < 2000 { 0 } else { BESIDE };
+            let beside = (0..beside).map(|number| [key, &[number as u8]].concat());
+            for key in beside {
+                db.put(&key, vec![0; len]).unwrap();
+                fillers.push(key);
+            }
         }
+        fillers.iter().for_each(|key| db.delete(key).unwrap());
         for _ in 0..10 {
             db.put("garbage", vec![0; 1800]).unwrap();
         }
@@ -234,9 +247,10 @@ pub(super) fn run(plan: &Arc<Plan>, store: Pages) -> Run {
     let threads: Vec<_> = (0..plan.threads.len()).map(start).collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     drop(engine);
+    let moved_large = db.metrics().moved_large_bytes > 0;
     db.close().unwrap();
     let answers = std::mem::take(&mut *answers.lock().unwrap());
-    Run { trace: device.trace(), answers, closed: device.pages() }
+    Run { trace: device.trace(), answers, closed: device.pages(), moved_large }
 }
 
 impl Actor {
