@@ -81,8 +81,9 @@ fn check_range_of_large(db: &Db, key: &[u8], value: &[u8]) {
 }
 
 /// What is damaged while it is open has to be read again.
+/// Values are read from where they were put.
 fn uncached() -> Options {
-    small_extents().cache_bytes(0)
+    small_extents().cache_bytes(0).garbage_ratio(10.0)
 }
 
 #[test]

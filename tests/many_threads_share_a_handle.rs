@@ -4,6 +4,7 @@
 mod support;
 
 use extentdb::{Db, Durability, Options, WriteBatch};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use support::{MODES, Model, Rng, assert_bytes, assert_same, directory, shared};
@@ -183,4 +184,34 @@ fn readers_see_small_values_whole() {
 #[test]
 fn readers_see_large_values_whole() {
     watched(80, 150_000);
+}
+
+/// What is written after a check began is neither missed nor taken for damage.
+#[test]
+fn a_check_beside_a_writer_finds_nothing() {
+    const ROUNDS: u32 = 500;
+    let dir = directory();
+    let options = Options::new().extent_bytes(16 << 10).max_bytes(64 << 20);
+    let db = options.open(dir.path().join("data.vol")).expect("it opens");
+    let begin = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..ROUNDS {
+                begin.wait();
+                for key in 0..12_u8 {
+                    db.put([key], round.to_le_bytes().repeat(100)).expect("a put");
+                }
+                begin.wait();
+            }
+        });
+        for round in 0..ROUNDS {
+            // Nothing comes after it yet.
+            db.checkpoint().expect("a checkpoint");
+            begin.wait();
+            let report = db.check();
+            begin.wait();
+            let report = report.expect("a check");
+            assert!(report.is_clean(), "round {round}: {report:?}");
+        }
+    });
 }

@@ -104,7 +104,8 @@ impl Engine {
         let _reading = self.core.readers.enter();
         let durable = self.log.durable();
         let anchor = self.checkpointer.superblock().checkpoint.anchor;
-        let mut sink = Counting::default();
+        // What is written meanwhile may prove more than was there when its page was read.
+        let mut sink = Counting { batch: anchor.batch, ..Counting::default() };
         let replay = Replay::new(
             &self.core.volume,
             &self.core.pool,

@@ -113,8 +113,10 @@ impl Committer {
     pub(super) fn step(&self) -> bool {
         let next = self.state.lock().queue.pop_front();
         let Some(queued) = next else { return self.log.lead_summoned() };
-        queued.place();
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        // Who is told that it has a place finds room for what comes next.
+        queued.place(|| {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+        });
         true
     }
 
@@ -139,11 +141,12 @@ impl Committer {
 }
 
 impl Queued {
-    /// Puts the records into a batch. What is refused for want of space is left to a worker, who makes
+    /// Puts the records into a batch, says that it has, and answers. What is refused for want of space is left to a worker, who makes
     /// some.
-    fn place(self) {
+    fn place(self, placed: impl FnOnce()) {
         let Self { engine, batch, durability, slot } = self;
         let submitted = engine.submit_waiting(&batch, durability);
+        placed();
         if let Err(Error::Full { .. }) = submitted {
             return engine.write_by_worker(batch, durability, slot);
         }
