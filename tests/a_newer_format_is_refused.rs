@@ -37,7 +37,7 @@ fn upgrade(path: &Path, page: u64) {
 }
 
 fn assert_newer(error: &Error) {
-    assert!(matches!(error, Error::NewerFormat { found: 6, supported: 5 }), "{error}");
+    assert!(matches!(error, Error::NewerFormat { found: 7, supported: 6 }), "{error}");
     assert!(error.to_string().contains("use a newer one"), "{error}");
 }
 

@@ -4,9 +4,12 @@
 //! 1. The collector offers lists of moves, and some of the live records themselves, and goes on with
 //!    its work. A record is put again if its key is still where it was: then it needs no move, and
 //!    takes nothing of the collector's own stream.
-//! 2. Whoever leads a batch tops it up before it is sealed: with records that fit, then with moves.
-//! 3. Where too many lists wait, or somebody waits for all there is, batches take pages for them; and
-//!    where nobody writes, the collector commits batches of nothing else.
+//! 2. Whoever leads a batch tops it up before it is sealed: with records that fit, if there are puts in
+//!    it, then with moves. What holds no put may be log that is had back as there is nothing live in
+//!    it, which a record would be.
+//! 3. Where too many lists wait, or somebody waits for all of them, batches take pages for them; and
+//!    where nobody writes, the collector commits batches of nothing else. Records that still wait then
+//!    are copied like others.
 
 use super::batch::Batch;
 use super::log::{Guard, Log, PanicGuard};
@@ -27,8 +30,8 @@ use std::collections::VecDeque;
 /// Lists that may wait: so many that most moves find room that is to spare, and so few that what
 /// they leave is empty soon.
 const MOST_LISTS: usize = 4;
-/// The part of an extent that may wait as records, if that is more than one: so much that batches find
-/// some that fit while the collector writes copies.
+/// The part of an extent that may wait as records: so much that batches find some that fit while the
+/// collector writes copies, and so little that a volume of few and short extents does not wait for them.
 const WAITING_PART: usize = 256;
 /// The longest of them: a batch of nothing else must take it, in extents of any size.
 const MOST_RECORD_BYTES: usize = PAYLOAD_BYTES / 2;
@@ -51,7 +54,7 @@ impl Offered {
 }
 
 /// A live record that is to be put again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Live {
     from: Location,
     /// Key and value.
@@ -85,6 +88,8 @@ pub(super) struct Filler {
     records: VecDeque<Turn>,
     /// Those that are durable and applied.
     records_done: u64,
+    /// Whether those that wait are being copied, so that no batch may take them.
+    withheld: bool,
     /// What is left of the lists that were offered.
     lists: VecDeque<Cuts>,
     /// Lists that may be left waiting; batches take the others whole.
@@ -115,19 +120,47 @@ impl Log {
             return false;
         }
         let live = Live { from, bytes: [key, value].concat(), key_len: key.len() };
-        if live.log_len() > MOST_RECORD_BYTES {
+        let most = self.config.extent_pages as usize * PAGE_BYTES / WAITING_PART;
+        if live.log_len() > most.min(MOST_RECORD_BYTES) {
             return false;
         }
-        let most = self.config.extent_pages as usize * PAGE_BYTES / WAITING_PART;
         let mut state = self.state.lock();
         let waiting = state.filler.waiting();
-        let takes =
-            state.check_open().is_ok() && (waiting == 0 || waiting + live.log_len() <= most);
+        let takes = waiting + live.log_len() <= most
+            && !state.filler.withheld
+            && state.check_open().is_ok();
         if takes {
             state.filler.records.push_back(Turn::Waits(live));
         }
         self.takes_records.store(takes, Ordering::Relaxed);
         takes
+    }
+
+    /// Withholds the records that wait, and shows them to `copy`: key, place and value.
+    pub(crate) fn withhold_records(
+        &self,
+        mut copy: impl FnMut(&[u8], Location, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut state = self.state.lock();
+        state.filler.withheld = true;
+        let waiting: Vec<Live> = state.filler.waiting_records().cloned().collect();
+        drop(state);
+        waiting.iter().try_for_each(|live| {
+            let (key, value) = live.bytes.split_at(live.key_len);
+            copy(key, live.from, value)
+        })
+    }
+
+    /// Lets go of the records that were withheld: they are where they were copied to, or wait again.
+    pub(crate) fn release_records(&self, copied: bool) {
+        let filler = &mut self.state.lock().filler;
+        filler.withheld = false;
+        let waiting = filler.records.iter_mut().filter(|turn| matches!(turn, Turn::Waits(_)));
+        if copied {
+            // No batch has to come for them.
+            waiting.for_each(|turn| *turn = Turn::Taken(BatchNo(0)));
+        }
+        self.takes_records.store(true, Ordering::Relaxed);
     }
 
     /// How much was offered in all.
@@ -142,7 +175,7 @@ impl Log {
         state.filler.done_by(settled)
     }
 
-    /// Waits until all that was offered is durable and applied.
+    /// Waits until all lists that were offered are durable and applied, and all records that were taken.
     pub(crate) fn drain(&self, renew: Renew<'_>) -> Result<()> {
         let _guard = PanicGuard::new(self);
         let state = self.see_taken(self.state.lock(), 0, renew)?;
@@ -168,14 +201,14 @@ impl Log {
         Ok(())
     }
 
-    /// Waits until no more than `leave` lists wait, and no records if that is none.
+    /// Waits until no more than `leave` lists wait.
     fn see_taken<'a>(
         &'a self,
         mut state: Guard<'a>,
         leave: usize,
         renew: Renew<'_>,
     ) -> Result<Guard<'a>> {
-        while state.filler.is_beyond(leave) {
+        while state.filler.lists.len() > leave {
             state.check_open()?;
             state.filler.leave = leave;
             let is_led = state.open.as_ref().is_some_and(|batch| batch.led);
@@ -220,30 +253,31 @@ impl Filler {
         }
     }
 
+    fn waiting_records(&self) -> impl Iterator<Item = &Live> {
+        self.records.iter().filter_map(|turn| match turn {
+            Turn::Waits(live) => Some(live),
+            Turn::Taken(_) => None,
+        })
+    }
+
     /// Bytes of records that wait.
     fn waiting(&self) -> usize {
-        let waits = |turn: &Turn| match turn {
-            Turn::Waits(live) => live.log_len(),
-            Turn::Taken(_) => 0,
-        };
-        self.records.iter().map(waits).sum()
+        self.waiting_records().map(Live::log_len).sum()
     }
 
-    fn is_beyond(&self, leave: usize) -> bool {
-        self.lists.len() > leave || (leave == 0 && self.waiting() > 0)
-    }
-
-    /// Puts records into `batch` that fit into what is left of its last page, or whatever it has room
-    /// for where somebody waits for all of them; whether there was any.
+    /// Puts records into `batch` that fit into what is left of its last page; whether there was any.
     fn fill_with_records(&mut self, batch: &mut Batch, tail: &Tail) -> bool {
-        let most_pages = if self.leave == 0 { usize::MAX } else { batch.pages() };
+        if batch.grows == 0 || self.withheld {
+            return false;
+        }
+        let pages = batch.pages();
         let mut any = false;
         for turn in &mut self.records {
             let Turn::Waits(live) = turn else { continue };
             let items = [live.record()];
             let unit = Unit::new(&items);
             let demand = batch.demand_with(&unit);
-            let fits = demand.pages <= most_pages && batch.has_buffer_for(&unit);
+            let fits = demand.pages == pages && batch.has_buffer_for(&unit);
             if fits && tail.fits(demand) {
                 let [(record, value)] = items;
                 batch.push(&record, record.key(), value);
