@@ -52,8 +52,13 @@ pub(crate) struct Args {
 impl Args {
     /// The stores to measure, in order.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
-        let is_asked = |kind: &Kind| self.peers.is_empty() || self.peers.contains(kind);
-        Kind::ALL.into_iter().filter(is_asked).collect()
+        if self.peers.is_empty() {
+            return Kind::ALL.to_vec();
+        }
+        let mut kinds = self.peers.clone();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
     }
 
     /// Fails where there is not enough room on the disk for all stores.

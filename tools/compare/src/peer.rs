@@ -65,10 +65,12 @@ pub(crate) enum Kind {
     Fjall,
     Redb,
     Lmdb,
+    /// extentdb over two volumes; only where asked for.
+    ExtentdbSharded,
 }
 
 impl Kind {
-    /// All, in the order in which they are shown.
+    /// All that are measured unless told otherwise, in the order in which they are shown.
     pub(crate) const ALL: [Self; 7] = [
         Self::Raw,
         Self::Extentdb,
@@ -88,6 +90,7 @@ impl Kind {
             Self::Fjall => "fjall",
             Self::Redb => "redb",
             Self::Lmdb => "LMDB",
+            Self::ExtentdbSharded => "extentdb x 2",
         }
     }
 
@@ -107,13 +110,16 @@ impl Kind {
             }
             Self::Redb => "Immediate: pages, superblock, fdatasync each; page cache and own cache",
             Self::Lmdb => "pages, fdatasync, meta page O_DSYNC each; memory map",
+            Self::ExtentdbSharded => "as extentdb, keys sharded over two volumes",
         }
     }
 
     /// The same in short.
     pub(crate) fn sync(self) -> &'static str {
         match self {
-            Self::Extentdb | Self::Rocksdb | Self::RocksdbBlob => "durable, flush shared",
+            Self::Extentdb | Self::ExtentdbSharded | Self::Rocksdb | Self::RocksdbBlob => {
+                "durable, flush shared"
+            }
             Self::Raw | Self::Fjall | Self::Redb | Self::Lmdb => "durable, flush each",
         }
     }
@@ -128,6 +134,7 @@ impl Kind {
             Self::Fjall => peers::fjall::open(dir, setup),
             Self::Redb => peers::redb::open(dir, setup),
             Self::Lmdb => peers::lmdb::open(dir, setup),
+            Self::ExtentdbSharded => peers::sharded::open(dir, setup),
         }
     }
 }

@@ -20,9 +20,6 @@ const SCANS: [usize; 2] = [100, 10_000];
 const BEYOND_MEMORY: u64 = 4;
 /// A process needs this much, whatever the data.
 const LEAST_MEMORY: u64 = 64 << 20;
-/// What stores may use where memory is not limited.
-const CACHE_BYTES: u64 = 256 << 20;
-const BUFFER_BYTES: u64 = 64 << 20;
 
 /// The cells of one size of values, which are measured on the same stores.
 #[derive(Debug)]
@@ -48,7 +45,7 @@ fn stage(args: &Args, value_bytes: usize) -> Stage {
     let most = (args.most_mib << 20) / (KEY_BYTES + value_bytes) as u64;
     let keys = args.keys.min(most).max(1);
     let load = Cell { work: Work::Load, threads: LOADERS, value_bytes, keys, memory: None };
-    let memory = (load.dataset_bytes() / BEYOND_MEMORY).max(LEAST_MEMORY);
+    let memory = memory_for(&load);
     let free = |work, threads| Cell { work, threads, ..load.clone() };
     let tight = |work, threads| Cell { memory: Some(memory), ..free(work, threads) };
     let mut cells = Vec::new();
@@ -70,14 +67,20 @@ fn stage(args: &Args, value_bytes: usize) -> Stage {
     Stage { load, cells }
 }
 
-/// What the stores may use in `cell`.
+fn memory_for(cell: &Cell) -> u64 {
+    (cell.dataset_bytes() / BEYOND_MEMORY).max(LEAST_MEMORY)
+}
+
+/// What the stores may use in `cell`. It is the same whether memory is limited or not: what one
+/// process left to be read back must fit where the next one is limited.
 pub(crate) fn setup(cell: &Cell) -> Setup {
-    let (cache_bytes, buffer_bytes) = match cell.memory {
-        Some(memory) => (memory / 4, memory / 8),
-        None => (CACHE_BYTES, BUFFER_BYTES),
-    };
-    let (value_bytes, dataset_bytes) = (cell.value_bytes, cell.dataset_bytes());
-    Setup { cache_bytes, buffer_bytes, value_bytes, dataset_bytes }
+    let memory = memory_for(cell);
+    Setup {
+        cache_bytes: memory / 4,
+        buffer_bytes: memory / 8,
+        value_bytes: cell.value_bytes,
+        dataset_bytes: cell.dataset_bytes(),
+    }
 }
 
 #[cfg(test)]

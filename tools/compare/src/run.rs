@@ -120,7 +120,11 @@ impl<'a> Run<'a> {
             Work::Load => LOAD_TIME,
             _ => SLACK + Duration::from_secs_f64(2.0 * task.seconds),
         };
-        Child::start(&task, time)?.wait(|done, of| self.progress.part(done, of))
+        let outcome = Child::start(&task, time)?.wait(|done, of| self.progress.part(done, of));
+        match cell.memory {
+            Some(_) => outcome.context("within the memory allowed"),
+            None => outcome,
+        }
     }
 
     fn kill_while_it_writes(&self, task: &Task) -> Result<()> {

@@ -5,11 +5,16 @@ use anyhow::Result;
 use extentdb::{Db, Options, WriteBatch};
 use std::path::Path;
 
-struct Extentdb(Db);
+pub(super) struct Extentdb(pub(super) Db);
 
 pub(crate) fn open(dir: &Path, _: &Setup) -> Result<Box<dyn Peer>> {
-    let db = Options::new().open(dir.join("data.vol"))?;
-    Ok(Box::new(Extentdb(db)))
+    Ok(Box::new(Extentdb::open(&dir.join("data.vol"))?))
+}
+
+impl Extentdb {
+    pub(super) fn open(volume: &Path) -> Result<Self> {
+        Ok(Self(Options::new().open(volume)?))
+    }
 }
 
 impl Peer for Extentdb {

@@ -7,3 +7,4 @@ pub(crate) mod lmdb;
 pub(crate) mod raw;
 pub(crate) mod redb;
 pub(crate) mod rocksdb;
+pub(crate) mod sharded;

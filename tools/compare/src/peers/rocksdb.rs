@@ -15,6 +15,7 @@ const FAMILY: &str = "default";
 const BLOB_MIN_BYTES: u64 = 256;
 /// Direct reads are not read ahead by the kernel.
 const READAHEAD_BYTES: usize = 2 << 20;
+const BLOB_READAHEAD_BYTES: u64 = 256 << 10;
 
 struct Rocks {
     db: DB,
@@ -54,7 +55,8 @@ fn options(setup: &Setup, blobs: bool) -> Options {
         options.set_enable_blob_gc(true);
         options.set_blob_gc_age_cutoff(1.0);
         options.set_blob_gc_force_threshold(0.5);
-        options.set_blob_compaction_readahead_size(READAHEAD_BYTES as u64);
+        // A buffer for each blob file.
+        options.set_blob_compaction_readahead_size(BLOB_READAHEAD_BYTES);
         options.set_blob_cache(&cache);
     }
     options

@@ -2,6 +2,7 @@
 
 use super::html::escape;
 use crate::peer::Kind;
+use std::collections::BTreeSet;
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 230.0;
@@ -34,11 +35,18 @@ impl Chart<'_> {
              <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">\n"
         );
         html += &self.grid(&axis);
+        let kinds = self.kinds();
         let width = (WIDTH - LEFT) / self.groups.len() as f64;
         for (n, group) in self.groups.iter().enumerate() {
-            html += &self.bars(group, LEFT + n as f64 * width, width, &axis);
+            html += &self.bars(group, &kinds, (LEFT + n as f64 * width, width), &axis);
         }
         html + "</svg></figure>\n"
+    }
+
+    /// The stores that have bars, each with a place of its own in every group.
+    fn kinds(&self) -> Vec<Kind> {
+        let all = self.groups.iter().flat_map(|group| &group.bars).map(|(kind, _)| *kind);
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn values(&self) -> impl Iterator<Item = f64> {
@@ -56,18 +64,25 @@ impl Chart<'_> {
         grid
     }
 
-    fn bars(&self, group: &Group, left: f64, width: f64, axis: &Axis) -> String {
-        let each = width * (1.0 - GAP) / Kind::ALL.len() as f64;
+    fn bars(
+        &self,
+        group: &Group,
+        kinds: &[Kind],
+        (left, width): (f64, f64),
+        axis: &Axis,
+    ) -> String {
+        let each = width * (1.0 - GAP) / kinds.len() as f64;
         let mut svg = String::new();
         for (kind, value) in &group.bars {
-            let n = *kind as usize;
-            let x = left + width * GAP / 2.0 + n as f64 * each;
+            let place = kinds.iter().position(|other| other == kind).unwrap_or(0);
+            let x = left + width * GAP / 2.0 + place as f64 * each;
             let top = y(axis.place(*value));
             let height = (y(0.0) - top).max(0.5);
             let tip = escape(&format!("{}, {}: {}", kind.name(), group.label, (self.show)(*value)));
             svg += &format!(
-                "<rect class=\"k{n}\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{:.1}\" \
+                "<rect class=\"k{}\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{:.1}\" \
                  height=\"{height:.1}\"><title>{tip}</title></rect>\n",
+                *kind as usize,
                 each * 0.92
             );
         }

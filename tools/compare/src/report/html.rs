@@ -5,6 +5,7 @@ use super::figure::{self, Figure};
 use super::{Report, Row, table};
 use crate::cell::Work;
 use crate::peer::Kind;
+use std::collections::BTreeSet;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -18,7 +19,7 @@ pub(super) fn page(report: &Report) -> String {
     for note in table::notes(report) {
         body += &format!("<p class=\"note\">{}</p>\n", escape(&note));
     }
-    body += &legend();
+    body += &legend(report);
     for group in groups(report) {
         body += &section(report, &group);
     }
@@ -115,10 +116,11 @@ fn figures(rows: &[Row]) -> String {
     html + "</table>\n"
 }
 
-fn legend() -> String {
+fn legend(report: &Report) -> String {
     let key =
         |kind: Kind| format!("<span class=\"key k{}\">{}</span> ", kind as usize, kind.name());
-    let keys: String = Kind::ALL.into_iter().map(key).collect();
+    let kinds: BTreeSet<_> = report.rows.iter().map(|row| row.kind).collect();
+    let keys: String = kinds.into_iter().map(key).collect();
     format!("<p class=\"legend\">{keys}</p>\n")
 }
 
