@@ -33,7 +33,7 @@ pub(crate) trait Peer: Send + Sync {
     /// many there were.
     fn scan(&self, from: &[u8], limit: usize, read: &mut dyn FnMut(&[u8], &[u8])) -> Result<usize>;
 
-    /// Closes it in good order.
+    /// Closes it in good order, once it has done in the background what it can be told to wait for.
     fn close(self: Box<Self>) -> Result<()>;
 }
 

@@ -91,7 +91,7 @@ impl<'c> Worker<'c> {
     }
 
     fn hot_keys(&self) -> u64 {
-        (self.cell.keys / 10).clamp(1, HOT_KEYS)
+        (self.cell.keys / 100).clamp(1, HOT_KEYS)
     }
 
     /// Puts every key once. Their numbers are in order, which is none to the keys.

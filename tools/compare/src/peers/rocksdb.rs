@@ -4,7 +4,7 @@ use crate::peer::{Peer, Record, Setup};
 use anyhow::{Context, Result};
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, DataBlockIndexType, Direction, IteratorMode,
-    Options, ReadOptions, WriteBatch, WriteOptions,
+    Options, ReadOptions, WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 use std::path::Path;
 use std::thread;
@@ -13,9 +13,10 @@ use std::thread;
 const FAMILY: &str = "default";
 /// Values from here on go to blob files, where these are in use.
 const BLOB_MIN_BYTES: u64 = 256;
-/// Direct reads are not read ahead by the kernel.
-const READAHEAD_BYTES: usize = 2 << 20;
-const BLOB_READAHEAD_BYTES: u64 = 256 << 10;
+/// Direct reads are not read ahead by the kernel: each file that is compacted has a buffer for it, and
+/// each blob file too. These are parts of a write buffer: 2 MiB and 256 KiB with one of 32 MiB.
+const READAHEAD: u64 = 16;
+const BLOB_READAHEAD: u64 = 128;
 
 struct Rocks {
     db: DB,
@@ -39,12 +40,11 @@ fn options(setup: &Setup, blobs: bool) -> Options {
     options.set_block_based_table_factory(&table(&cache));
     options.set_use_direct_reads(true);
     options.set_use_direct_io_for_flush_and_compaction(true);
-    options.set_compaction_readahead_size(READAHEAD_BYTES);
+    options.set_compaction_readahead_size((setup.buffer_bytes / READAHEAD) as usize);
     options.set_max_open_files(-1);
     options.set_write_buffer_size(setup.buffer_bytes as usize);
     options.set_max_write_buffer_number(3);
     options.set_max_background_jobs(cores() as i32);
-    options.set_max_subcompactions(cores() as u32);
     // A log that is used again costs one write and one flush a commit, not three and two.
     options.set_recycle_log_file_num(4);
     options.set_enable_pipelined_write(true);
@@ -55,8 +55,7 @@ fn options(setup: &Setup, blobs: bool) -> Options {
         options.set_enable_blob_gc(true);
         options.set_blob_gc_age_cutoff(1.0);
         options.set_blob_gc_force_threshold(0.5);
-        // A buffer for each blob file.
-        options.set_blob_compaction_readahead_size(BLOB_READAHEAD_BYTES);
+        options.set_blob_compaction_readahead_size(setup.buffer_bytes / BLOB_READAHEAD);
         options.set_blob_cache(&cache);
     }
     options
@@ -127,8 +126,9 @@ impl Peer for Rocks {
     }
 
     fn close(self: Box<Self>) -> Result<()> {
-        self.db.flush()?;
-        self.db.cancel_all_background_work(true);
+        let mut settle = WaitForCompactOptions::default();
+        settle.set_flush(true);
+        self.db.wait_for_compact(&settle)?;
         Ok(())
     }
 }

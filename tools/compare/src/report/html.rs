@@ -46,35 +46,39 @@ fn groups(report: &Report) -> Vec<String> {
 fn section(report: &Report, group: &str) -> String {
     let cells: Vec<_> = report.cells().filter(|rows| rows[0].cell.group() == group).collect();
     let mut html = format!("<h2>{}</h2>\n", escape(group));
-    for (title, figure) in charts(cells[0][0].cell.work) {
-        html += &chart(format!("{title}: {}", cells[0][0].cell.items()), &cells, figure);
+    let cell = &cells[0][0].cell;
+    for (title, figure) in charts(cell.work) {
+        html += &chart(title.replace("{items}", cell.items()), &cells, figure);
     }
     html += "<details><summary>Figures</summary>\n";
     html.extend(cells.iter().map(|rows| figures(rows)));
     html + "</details>\n"
 }
 
-/// What is charted of such work.
+/// What is charted of such work, with titles in which `{items}` stands for what it counts.
 fn charts(work: Work) -> Vec<(&'static str, Figure)> {
     match work {
         Work::Load => {
-            vec![("a second", figure::RATE), ("bytes written for each put", figure::WRITTEN)]
+            vec![
+                ("{items} a second", figure::RATE),
+                ("bytes written for each put", figure::WRITTEN),
+            ]
         }
         Work::Put => vec![
-            ("a second", figure::RATE),
+            ("{items} a second", figure::RATE),
             ("latency, median", figure::P50),
             ("latency, 99 of 100", figure::P99),
-            ("CPU each", figure::CPU),
+            ("processor time of each", figure::CPU),
         ],
         Work::Get => vec![
-            ("a second", figure::RATE),
+            ("{items} a second", figure::RATE),
             ("latency, median", figure::P50),
             ("latency, 99 of 100", figure::P99),
-            ("CPU each", figure::CPU),
+            ("processor time of each", figure::CPU),
             ("peak memory", figure::RESIDENT),
         ],
         Work::Churn => vec![
-            ("a second", figure::RATE),
+            ("{items} a second", figure::RATE),
             ("longest latency", figure::MAX),
             ("bytes written for each put, by the process", figure::WRITTEN),
             ("bytes written for each put, by the disk", figure::DEVICE_WRITTEN),
@@ -84,7 +88,7 @@ fn charts(work: Work) -> Vec<(&'static str, Figure)> {
         ],
         Work::Open => vec![("time", figure::P50), ("peak memory", figure::RESIDENT)],
         Work::HotGet | Work::MultiGet | Work::Scan { .. } | Work::Ycsb { .. } => {
-            vec![("a second", figure::RATE)]
+            vec![("{items} a second", figure::RATE)]
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
          rounds' own. Every put is durable when it is acknowledged. CPU is user and system time \
          for each item, background threads included. WA: bytes written for each byte of keys and \
          values that was put, as the kernel accounts them to the process and, with what others on \
-         the machine write, to the disk. SA: bytes of disk for each of live keys and values."
+         the machine write, to the disk. SA: bytes of disk for each of live keys and values. Axes of charts are logarithmic."
             .to_owned(),
     ];
     if !report.limits_memory {
