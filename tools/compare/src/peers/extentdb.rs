@@ -1,4 +1,4 @@
-//! extentdb, with its defaults.
+//! extentdb, with its defaults but for the size of its cache.
 
 use crate::peer::{Peer, Record, Setup};
 use anyhow::Result;
@@ -7,13 +7,13 @@ use std::path::Path;
 
 pub(super) struct Extentdb(pub(super) Db);
 
-pub(crate) fn open(dir: &Path, _: &Setup) -> Result<Box<dyn Peer>> {
-    Ok(Box::new(Extentdb::open(&dir.join("data.vol"))?))
+pub(crate) fn open(dir: &Path, setup: &Setup) -> Result<Box<dyn Peer>> {
+    Ok(Box::new(Extentdb::open(&dir.join("data.vol"), setup)?))
 }
 
 impl Extentdb {
-    pub(super) fn open(volume: &Path) -> Result<Self> {
-        Ok(Self(Options::new().open(volume)?))
+    pub(super) fn open(volume: &Path, setup: &Setup) -> Result<Self> {
+        Ok(Self(Options::new().cache_bytes(setup.cache_bytes as usize).open(volume)?))
     }
 }
 

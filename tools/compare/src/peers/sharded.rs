@@ -8,8 +8,9 @@ use std::path::Path;
 
 struct Sharded([Extentdb; 2]);
 
-pub(crate) fn open(dir: &Path, _: &Setup) -> Result<Box<dyn Peer>> {
-    let volume = |name| Extentdb::open(&dir.join(name));
+pub(crate) fn open(dir: &Path, setup: &Setup) -> Result<Box<dyn Peer>> {
+    let half = Setup { cache_bytes: setup.cache_bytes / 2, ..*setup };
+    let volume = |name| Extentdb::open(&dir.join(name), &half);
     Ok(Box::new(Sharded([volume("first.vol")?, volume("second.vol")?])))
 }
 
