@@ -30,6 +30,8 @@ use std::time::Duration;
 const PART: &str = "tails";
 /// How much larger the roomy volume is.
 pub(super) const ROOMY: u64 = 4;
+/// Bytes that a key takes beside its value, its share of images included.
+const OVERHEAD_BYTES: u64 = 256;
 /// Garbage that it allows for each live byte: more than it has room for.
 const ALL_GARBAGE: f64 = 100.0;
 /// Share of the capacity at which puts arrive.
@@ -88,12 +90,14 @@ fn capacity(store: &Store, choice: &Choice, args: &ChurnArgs) -> Result<f64> {
 /// A store of `keys` in which nothing needs to be collected while puts arrive at `rate`.
 fn roomy(args: &ChurnArgs, keys: u64, rate: f64) -> Result<Store> {
     let plan = Plan::of(args);
-    let volume_bytes = ROOMY * plan.volume_bytes;
-    let plan = Plan { volume_bytes, garbage_ratio: Some(ALL_GARBAGE), ..plan };
-    let mut store = Store::create(args, plan)?;
     let puts = rate * args.seconds * f64::from(args.rounds);
     // The space that both take, and half as much again, is written and given back.
-    store.insert((keys as f64 * 1.5 + puts * 2.0) as u64)?;
+    let inserted = (keys as f64 * 1.5 + puts * 2.0) as u64;
+    let room = (inserted * (plan.value_bytes + OVERHEAD_BYTES)).next_multiple_of(plan.volume_bytes);
+    let volume_bytes = room.max(ROOMY * plan.volume_bytes);
+    let plan = Plan { volume_bytes, garbage_ratio: Some(ALL_GARBAGE), ..plan };
+    let mut store = Store::create(args, plan)?;
+    store.insert(inserted)?;
     store.delete_all()?;
     collect(&store)?;
     store.insert(keys)?;
