@@ -122,3 +122,27 @@ fn full_says_that_snapshots_hold_the_space() {
     drop(snapshot);
     (1..8).try_for_each(put).unwrap();
 }
+
+/// The older checkpoint is kept while that costs nothing, and no longer.
+#[test]
+fn the_older_checkpoint_goes_where_its_log_is_wanted() {
+    let dir = disk_dir();
+    let extent = 64 << 10;
+    let options = Options::new().extent_bytes(extent).volume_bytes(64 * extent);
+    let db = options.open(dir.path().join("x.vol")).unwrap();
+    // Some that stay, nearly half of the volume, and one that does not.
+    (0..400_u32).for_each(|key| db.put(key.to_be_bytes(), [1; 4000]).unwrap());
+    let overwrite = || db.put("hot", [2; 4000]).unwrap();
+    db.checkpoint().unwrap();
+    (0..20).for_each(|_| overwrite());
+    db.checkpoint().unwrap();
+    db.collect_garbage().unwrap();
+    let images = || db.metrics().image_bytes / extent;
+    assert_eq!(images(), 2, "there is space to spare");
+    let gone = (0..2000).any(|_| {
+        overwrite();
+        images() == 1
+    });
+    assert!(gone, "{}", db.metrics());
+    assert!(db.check().unwrap().is_clean());
+}

@@ -119,16 +119,16 @@ impl Log {
         if !self.takes_records.load(Ordering::Relaxed) {
             return false;
         }
-        let live = Live { from, bytes: [key, value].concat(), key_len: key.len() };
+        let (value_len, expected) = (value.len() as u32, Some(Expected::At(from)));
+        let len = Record::Put { key, value_len, expected }.log_len();
         let most = self.config.extent_pages as usize * PAGE_BYTES / WAITING_PART;
-        if live.log_len() > most.min(MOST_RECORD_BYTES) {
+        if len > most.min(MOST_RECORD_BYTES) {
             return false;
         }
+        let live = Live { from, bytes: [key, value].concat(), key_len: key.len() };
         let mut state = self.state.lock();
-        let waiting = state.filler.waiting();
-        let takes = waiting + live.log_len() <= most
-            && !state.filler.withheld
-            && state.check_open().is_ok();
+        let fits = state.filler.waiting() + len <= most;
+        let takes = fits && !state.filler.withheld && state.check_open().is_ok();
         if takes {
             state.filler.records.push_back(Turn::Waits(live));
         }
@@ -155,10 +155,11 @@ impl Log {
     pub(crate) fn release_records(&self, copied: bool) {
         let filler = &mut self.state.lock().filler;
         filler.withheld = false;
-        let waiting = filler.records.iter_mut().filter(|turn| matches!(turn, Turn::Waits(_)));
-        if copied {
-            // No batch has to come for them.
-            waiting.for_each(|turn| *turn = Turn::Taken(BatchNo(0)));
+        for turn in filler.records.iter_mut().filter(|_| copied) {
+            if let Turn::Waits(_) = turn {
+                // No batch has to come for it.
+                *turn = Turn::Taken(BatchNo(0));
+            }
         }
         self.takes_records.store(true, Ordering::Relaxed);
     }
