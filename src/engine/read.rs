@@ -155,9 +155,10 @@ impl Engine {
         buf: AlignedBuf,
         range: Range<usize>,
     ) -> Value {
-        match self.place_in_cache(caching, key, location) {
+        let keeps = caching == Caching::Keep;
+        match keeps.then(|| self.place_in_cache(caching, key, location)).flatten() {
             // Beside its key, as it is on the device.
-            Some(place) if caching == Caching::Keep && self.cache.admits(place) => {
+            Some(place) if self.cache.admits(place) => {
                 self.cache.keep(place, &buf[range.start - key.len()..range.end], key.len())
             }
             _ => Value::from_pages(buf, range),
