@@ -263,7 +263,10 @@ impl Collector {
             self.checkpointer.want();
         }
         if victims.is_empty() {
-            self.core.governor.learn(0, Duration::ZERO);
+            match wants_checkpoint {
+                true => self.core.governor.expect(),
+                false => self.core.governor.learn(0, Duration::ZERO),
+            }
             self.noted.set(match usage.held {
                 _ if wants_checkpoint => Collection::AwaitsCheckpoint,
                 0 => Collection::NothingToGain,

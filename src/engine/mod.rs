@@ -28,6 +28,7 @@ mod read_many;
 mod recovery;
 mod relocation;
 mod renewal;
+mod room;
 mod scan;
 mod stored;
 mod submit;

@@ -1,12 +1,12 @@
 //! Puts, deletes and batches on their way to the log.
 
 use super::Engine;
+use super::room::Room;
 use crate::device::Purpose;
 use crate::durability::Durability;
 use crate::error::{Error, Result};
 use crate::extent::Allocation;
 use crate::extent::large::{LargeWriter, Source};
-use crate::format::ids::Incarnation;
 use crate::format::large::LargeShape;
 use crate::format::location::Location;
 use crate::format::log_page::PAYLOAD_BYTES;
@@ -37,27 +37,6 @@ pub(crate) struct Operation<'a> {
 struct Written {
     allocation: Allocation,
     pointer: LargePointer,
-}
-
-/// What was done to have room for one put.
-#[derive(Default)]
-struct Room {
-    /// What came to be later is not moved for it.
-    since: Option<Incarnation>,
-    refusals: u32,
-    /// How many adjacent ones it wants, if it is of a large value.
-    pages: Option<u64>,
-}
-
-impl Room {
-    /// Has garbage collected for a put that was refused as `full`, which is the answer if there is
-    /// nothing to be had.
-    fn make(&mut self, engine: &Engine, full: Error) -> Result<()> {
-        let since = *self.since.get_or_insert_with(|| engine.core.space.newest_incarnation());
-        self.refusals += 1;
-        let made = engine.collector.make_room(since, self.refusals, self.pages)?;
-        if made { Ok(()) } else { Err(engine.full(full)) }
-    }
 }
 
 impl Engine {
@@ -142,7 +121,7 @@ impl Engine {
         self.check_usable()?;
         check_key(key)?;
         check_value(new.map_or(0, <[u8]>::len) as u64)?;
-        let mut room = Room { pages: self.large_pages(key, new), ..Room::default() };
+        let mut room = Room::new(self.large_pages(key, new));
         loop {
             // Until the swap is applied, no other value takes the place that it expects this one at.
             let view = self.view()?;
@@ -349,7 +328,7 @@ impl Engine {
         swaps: bool,
         work: impl Fn() -> Result<T>,
     ) -> Result<T> {
-        let mut room = Room { pages, ..Room::default() };
+        let mut room = Room::new(pages);
         loop {
             match work() {
                 Err(full @ Error::Full { .. }) if !swaps => room.make(self, full)?,
@@ -359,7 +338,7 @@ impl Engine {
     }
 
     /// Says who holds on to what could be collected.
-    fn full(&self, error: Error) -> Error {
+    pub(super) fn full(&self, error: Error) -> Error {
         match error {
             Error::Full { .. } if self.core.index.pins().held_value_bytes > 0 => {
                 Error::Full { pinned_by: Some("snapshots or iterators") }

@@ -114,6 +114,7 @@ impl Log {
             open: None,
             flights: VecDeque::new(),
             filler: Filler::default(),
+            puts_placed: 0,
             written: durable,
             durable,
             proved: durable,
@@ -219,6 +220,7 @@ impl Log {
             batch.push(record, record.key(), value);
         }
         batch.grows += unit.growth();
+        state.puts_placed += u64::from(unit.needs_space());
         batch.synced |= durability == Durability::Synced;
         batch.written |= durability == Durability::Written;
         let answers = first..batch.conditionals;
@@ -454,6 +456,11 @@ impl Log {
     /// The newest batch that has a number: what was applied before this call is in it or earlier.
     pub(crate) fn newest(&self) -> BatchNo {
         self.state.lock().last_numbered()
+    }
+
+    /// Units with puts that have found room since this was opened.
+    pub(crate) fn puts_placed(&self) -> u64 {
+        self.state.lock().puts_placed
     }
 
     /// The highest batch that some durable page proves: no crash takes it back, and no damage does

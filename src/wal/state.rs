@@ -73,6 +73,8 @@ pub(super) struct State {
     pub(super) flights: VecDeque<Flight>,
     /// What may fill up batches.
     pub(super) filler: Filler,
+    /// Units with puts that were numbered.
+    pub(super) puts_placed: u64,
     /// Every batch up to this one has been handed to the device.
     pub(super) written: BatchNo,
     /// D: every batch up to this one was written before a barrier that returned.
