@@ -312,7 +312,7 @@ impl Collector {
         let of_copies = work.open_extent();
         let written = of_copies.map_or(least, |(_, written)| written.clamp(1, least));
         if has_garbage(of_copies, written) {
-            work.seal();
+            work.seal(pacer).map_err(|error| self.log.failure(error))?;
             return Ok(true);
         }
         if !has_garbage(self.log.open_extent(), least) {

@@ -80,8 +80,10 @@ impl Relocation {
         value: &[u8],
         pacer: &Pacer<'_>,
     ) -> Result<bool> {
+        // What waits must have a place to go to.
         let at_leisure = !pacer.hurries() || !self.core.governor.is_due();
-        if at_leisure && self.log.offer_record(key, from, value) {
+        let may_wait = at_leisure && self.open.is_some();
+        if may_wait && self.log.offer_record(key, from, value) {
             return Ok(false);
         }
         self.copy(key, from, value, pacer)
@@ -94,23 +96,34 @@ impl Relocation {
         value: &[u8],
         pacer: &Pacer<'_>,
     ) -> Result<bool> {
-        let len = record_len(key.len(), from.value_len());
         let is_much = self.copies.len() >= COPY_BYTES;
         if is_much {
             self.flush(pacer)?;
         }
-        let extent_bytes = self.core.extent_bytes();
-        if let Some(open) = &self.open
-            && bytes_of(open.next) + (self.copies.len() + len) as u64 > extent_bytes
-        {
-            self.flush(pacer)?;
-            self.seal();
+        let len = record_len(key.len(), from.value_len());
+        if self.open.as_ref().is_some_and(|open| self.room_in(open, self.copies.len()) < len) {
+            self.seal(pacer)?;
         }
-        let open = match &self.open {
-            Some(open) => open,
-            None => self.open.insert(Open::begin(&self.core)?),
-        };
-        let at = bytes_of(open.next) as usize + self.copies.len();
+        if self.open.is_none() {
+            self.open = Some(Open::begin(&self.core)?);
+        }
+        self.append(key, from, value);
+        Ok(is_much)
+    }
+
+    /// Bytes for further copies behind `copied` bytes in the `open` extent. What waits for padding has
+    /// room beyond: else victims that are empty but for that could not be had back where no other
+    /// extent can be opened.
+    fn room_in(&self, open: &Open, copied: usize) -> usize {
+        let beyond = copied + self.log.most_waiting();
+        (self.core.extent_bytes() - bytes_of(open.next)).saturating_sub(beyond as u64) as usize
+    }
+
+    /// Adds a copy to those on their way to the open extent, which has room for it.
+    fn append(&mut self, key: &[u8], from: Location, value: &[u8]) {
+        let open = self.open.as_ref().expect("an extent is open");
+        let start = self.copies.len();
+        let at = bytes_of(open.next) as usize + start;
         let page = open.first.plus((at / PAGE_BYTES) as u64);
         let offset = (at % PAGE_BYTES) as u16;
         let identity = ValueIdentity {
@@ -119,16 +132,25 @@ impl Relocation {
             offset,
             incarnation: open.state.incarnation,
         };
-        let start = self.copies.len();
-        self.copies.resize(start + len, 0);
+        let end = start + record_len(key.len(), from.value_len());
+        let fits = bytes_of(open.next) + end as u64 <= self.core.extent_bytes();
+        assert!(fits, "G1: copies are within the extent that is announced for them");
+        self.copies.resize(end, 0);
         encode(identity, key, value, &mut self.copies[start..]);
         let to = Location::value(page, offset, from.value_len());
         self.moves.get_or_insert_with(|| List::new(to)).push(key, from);
-        Ok(is_much)
     }
 
     /// Writes the copies and makes them durable, then has the log say where they are (G1, G2).
     pub(super) fn flush(&mut self, pacer: &Pacer<'_>) -> Result<()> {
+        let whole_pages = self.copies.len().next_multiple_of(PAGE_BYTES);
+        match &self.open {
+            Some(open) if self.room_in(open, whole_pages) == 0 => self.seal(pacer),
+            _ => self.write_copies(pacer),
+        }
+    }
+
+    fn write_copies(&mut self, pacer: &Pacer<'_>) -> Result<()> {
         let Some(open) = self.open.as_mut().filter(|_| self.moves.is_some()) else {
             return Ok(());
         };
@@ -157,35 +179,63 @@ impl Relocation {
         Ok(())
     }
 
+    /// Writes what there is for the open extent, what waits for padding included; the next record opens
+    /// another.
+    pub(super) fn seal(&mut self, pacer: &Pacer<'_>) -> Result<()> {
+        let written = self.append_waiting().and_then(|()| self.write_copies(pacer));
+        self.log.release_records(written.is_ok());
+        written?;
+        self.leave_open();
+        Ok(())
+    }
+
+    fn leave_open(&mut self) {
+        let offered = self.log.offered();
+        // G3: what waited is moved by the last of the lists, whichever victim it is from.
+        for (until, _) in &mut self.in_use {
+            *until = offered;
+        }
+        let open = self.open.take();
+        self.in_use.extend(open.map(|open| (offered, InUse::Target(open.extent))));
+    }
+
     /// Waits until all that was added is where it moves to, or stays where it is for want of space.
     pub(super) fn finish(&mut self, pacer: &Pacer<'_>) -> Result<()> {
-        let done = self.copy_waiting(pacer).and_then(|()| self.flush(pacer));
-        let drained = done.and_then(|()| self.log.drain(&|life| self.renewal.have_log(life)));
+        let done = self.append_waiting().or_else(|error| self.leave_waiting(error));
+        let written = done.and_then(|()| self.write_copies(pacer));
+        if self.open.as_ref().is_some_and(|open| self.room_in(open, 0) == 0) {
+            self.leave_open();
+        }
+        let drained = written.and_then(|()| self.log.drain(&|life| self.renewal.have_log(life)));
         self.log.release_records(drained.is_ok());
         pacer.waited();
         self.let_go();
         drained
     }
 
-    /// Copies what still waits as a record. Where there is no room for that, extents that may hold some
-    /// of it can be collected again.
-    fn copy_waiting(&mut self, pacer: &Pacer<'_>) -> Result<()> {
+    /// Adds what still waits to the copies. No batch takes it until it is released.
+    fn append_waiting(&mut self) -> Result<()> {
         let log = Arc::clone(&self.log);
-        let copied = log.withhold_records(|key, from, value| {
-            let is_live = self.core.index.get(key) == Some(from);
-            if is_live { self.copy(key, from, value, pacer).map(drop) } else { Ok(()) }
-        });
-        match copied {
-            Err(Error::Full { .. }) => {
-                for (_, in_use) in &mut self.in_use {
-                    if let InUse::Victim(_, collected) = in_use {
-                        *collected = Collected::No;
-                    }
+        log.withhold_records(|key, from, value| {
+            if self.core.index.get(key) == Some(from) {
+                if self.open.is_none() {
+                    self.open = Some(Open::begin(&self.core)?);
                 }
-                Ok(())
+                self.append(key, from, value);
             }
-            copied => copied,
+            Ok(())
+        })
+    }
+
+    /// Where there is no room for what waits, extents that may hold some of it can be collected again.
+    fn leave_waiting(&mut self, error: Error) -> Result<()> {
+        let Error::Full { .. } = error else { return Err(error) };
+        for (_, in_use) in &mut self.in_use {
+            if let InUse::Victim(_, collected) = in_use {
+                *collected = Collected::No;
+            }
         }
+        Ok(())
     }
 
     /// Whether moves are pending.
@@ -197,13 +247,6 @@ impl Relocation {
     pub(super) fn abandon(&mut self) {
         self.copies.clear();
         self.moves = None;
-    }
-
-    /// The next record opens another extent.
-    pub(super) fn seal(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.in_use.push_back((self.log.offered(), InUse::Target(open.extent)));
-        }
     }
 
     /// All moves from `victims` that there will be are offered.
@@ -359,6 +402,40 @@ mod tests {
         drop(snapshot);
         db.close().unwrap();
         assert_lost(&Db::open(dir.path().join("data.vol")).unwrap());
+    }
+
+    /// Else victims of which only that is live would hold space that no copy could give back.
+    #[test]
+    fn nothing_waits_once_the_extent_that_has_room_for_it_is_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, _db) = filled(&dir);
+        let pacer = Pacer::new(&engine.core, false);
+        let mut work = Relocation::new(&engine.core, &engine.log, &engine.renewal);
+        let waiting = || {
+            let mut waiting = 0;
+            engine.log.withhold_records(|_, _, _| Ok(waiting += 1)).unwrap();
+            engine.log.release_records(false);
+            waiting
+        };
+        let mut number = 0;
+        let mut add = |work: &mut Relocation| {
+            let from = location(&engine, number);
+            work.add(&number.to_be_bytes(), from, &value(number), &pacer).unwrap();
+            number += 1;
+        };
+        while work.open_extent().is_none() || waiting() == 0 {
+            add(&mut work);
+        }
+        let full = work.open_extent().unwrap().0;
+        while work.open_extent().is_some_and(|(extent, _)| extent == full) {
+            add(&mut work);
+        }
+        assert_eq!(waiting(), 0);
+        work.finish(&pacer).unwrap();
+        assert!(!work.is_under_way());
+        for number in 0..number {
+            assert_eq!(engine.get(&number.to_be_bytes()).unwrap().unwrap(), value(number));
+        }
     }
 
     #[test]

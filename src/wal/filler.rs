@@ -23,6 +23,7 @@ use crate::format::location::Location;
 use crate::format::log_page::PAYLOAD_BYTES;
 use crate::format::moves::{Cuts, List};
 use crate::format::record::{Expected, HEAD_BYTES, RECORD_ALIGN, Record};
+use crate::format::value_record::record_len;
 use crate::seeded::{Bug, seeded};
 use crate::sync::Ordering;
 use std::collections::VecDeque;
@@ -69,8 +70,9 @@ impl Live {
         (Record::Put { key, value_len: value.len() as u32, expected }, value)
     }
 
-    fn log_len(&self) -> usize {
-        self.record().0.log_len()
+    /// Bytes that it takes where it is copied.
+    fn len(&self) -> usize {
+        record_len(self.key_len, self.from.value_len())
     }
 }
 
@@ -119,9 +121,7 @@ impl Log {
         if !self.takes_records.load(Ordering::Relaxed) {
             return false;
         }
-        let (value_len, expected) = (value.len() as u32, Some(Expected::At(from)));
-        let len = Record::Put { key, value_len, expected }.log_len();
-        let most = self.config.extent_pages as usize * PAGE_BYTES / WAITING_PART;
+        let (len, most) = (record_len(key.len(), from.value_len()), self.most_waiting());
         if len > most.min(MOST_RECORD_BYTES) {
             return false;
         }
@@ -134,6 +134,11 @@ impl Log {
         }
         self.takes_records.store(takes, Ordering::Relaxed);
         takes
+    }
+
+    /// Bytes that the records that wait take where they are copied, at most.
+    pub(crate) fn most_waiting(&self) -> usize {
+        self.config.extent_pages as usize * PAGE_BYTES / WAITING_PART
     }
 
     /// Withholds the records that wait, and shows them to `copy`: key, place and value.
@@ -263,7 +268,7 @@ impl Filler {
 
     /// Bytes of records that wait.
     fn waiting(&self) -> usize {
-        self.waiting_records().map(Live::log_len).sum()
+        self.waiting_records().map(Live::len).sum()
     }
 
     /// Puts records into `batch` that fit into what is left of its last page; whether there was any.
