@@ -3,6 +3,7 @@
 //! [`Device`] is the seam: a real file or block device stands behind it in production, a
 //! simulated one in tests. It is small enough that the simulated one can be exact.
 
+mod background;
 mod buffer;
 mod direct;
 mod file;
@@ -23,6 +24,7 @@ mod volume;
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use std::io;
 
+pub(crate) use background::gives_way;
 pub use buffer::AlignedBuf;
 pub use direct::{DirectIo, DirectState};
 pub(crate) use fork::ForkGuard;

@@ -11,7 +11,7 @@ use super::geometry::Geometry;
 use super::recovery::{Found, Recovered, find_superblock, recover};
 use super::renewal::Renewal;
 use crate::device::{
-    self, AlignedBuf, BufferPool, Device, DeviceInfo, DirectState, ForkGuard, Volume,
+    self, AlignedBuf, BufferPool, Device, DeviceInfo, DirectState, ForkGuard, Volume, gives_way,
 };
 use crate::error::{Error, Result};
 use crate::extent::{Claim, Space};
@@ -24,6 +24,7 @@ use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Arc, AtomicBool, Mutex, Thread};
 use crate::wal::{Log, LogConfig};
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::Path;
 
 /// What stands behind a volume, opened and locked.
@@ -181,9 +182,9 @@ impl Engine {
         let collector = Arc::clone(&self.collector);
         let started = [
             Thread::start("extentdb-flush", move || flusher.run_flusher()),
-            Thread::start("extentdb-upkeep", move || upkeep.run_upkeep()),
-            Thread::start("extentdb-checkpoint", move || checkpointer.run_background()),
-            Thread::start("extentdb-collect", move || collector.run_background()),
+            start_in_background("extentdb-upkeep", move || upkeep.run_upkeep()),
+            start_in_background("extentdb-checkpoint", move || checkpointer.run_background()),
+            start_in_background("extentdb-collect", move || collector.run_background()),
         ];
         let mut threads = self.threads.lock();
         for thread in started {
@@ -192,6 +193,14 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// A thread for whose work nobody waits, as a rule.
+fn start_in_background(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+    Thread::start(name, move || {
+        gives_way();
+        body();
+    })
 }
 
 fn growth_limit(superblock: &Superblock, options: &Options, len_pages: u64) -> u64 {
