@@ -24,8 +24,8 @@ pub(crate) use given::{
     for_each_parallel, now, sleep,
 };
 use given::{sync, thread};
-use std::sync::PoisonError;
 pub(crate) use std::sync::{Arc, Weak};
+use std::sync::{PoisonError, TryLockError};
 pub(crate) use std::time::Duration;
 
 pub(crate) type ReadGuard<'a, T> = sync::RwLockReadGuard<'a, T>;
@@ -42,6 +42,15 @@ impl<T> RwLock<T> {
 
     pub(crate) fn read(&self) -> ReadGuard<'_, T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` if somebody writes.
+    pub(crate) fn try_read(&self) -> Option<ReadGuard<'_, T>> {
+        match self.0.try_read() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub(crate) fn write(&self) -> WriteGuard<'_, T> {

@@ -4,7 +4,7 @@ use crate::extent::{LargeRun, LiveChanges, Space};
 use crate::format::ids::{ExtentNo, PageNo};
 use crate::format::large::LargeShape;
 use crate::format::location::{Home, Location};
-use crate::format::moves::{Moves, keys as keys_of};
+use crate::format::moves::{Move, Moves, keys as keys_of};
 use crate::format::record::{Entries, Entry, Expected, HEAD_BYTES, Record};
 use crate::index::{Edit, Index, Replaced};
 use crate::seeded::{Bug, seeded};
@@ -49,31 +49,108 @@ pub(super) struct Applied {
     pub(super) answers: Vec<bool>,
 }
 
-/// Applies entries in order, all of them visible at once. `None` if an entry makes no sense. `live` is
-/// empty, and is again.
+/// Moves that are applied before readers get a turn: about as long as a batch takes.
+const MOVES_AT_A_TIME: usize = 64;
+
+/// Applies entries in order, all of them visible at once but for moves, which nobody sees. `None` if
+/// an entry makes no sense. `live` is empty, and is again.
 pub(super) fn apply(
     index: &Index,
     space: &Space,
     live: &mut LiveChanges,
     entries: &[u8],
 ) -> Option<Applied> {
-    index.edit(|edit| {
-        let mut done = Applied::default();
-        for entry in Entries::new(entries) {
-            if let Entry::Record { record, page, offset } = entry? {
-                let applied = apply_record(edit, space, live, &record, page, offset)?;
-                done.records += 1;
-                done.grown += growth_of(&record);
-                if record.is_conditional() {
-                    done.answers.push(applied);
-                }
-            }
+    let mut done = Applied::default();
+    let mut entries = Entries::new(entries);
+    let mut is_more = true;
+    while is_more {
+        let list = edit(index, space, live, |edit, live| {
+            apply_up_to_moves(edit, space, live, &mut entries, &mut done)
+        })?;
+        is_more = list.is_some();
+        if let Some((moves, keys)) = list {
+            apply_moves(index, space, live, moves, keys)?;
         }
+    }
+    Some(done)
+}
+
+/// As [`Index::edit`], and counts what became of live bytes.
+fn edit<R>(
+    index: &Index,
+    space: &Space,
+    live: &mut LiveChanges,
+    change: impl FnOnce(&mut Edit<'_>, &mut LiveChanges) -> R,
+) -> R {
+    index.edit(|edit| {
+        let done = change(edit, live);
         // Before a view can let go of what it is counted to hold.
         space.count_live(live);
         live.clear();
-        Some(done)
+        done
     })
+}
+
+/// Applies entries up to the next list of moves: the list and its keys, if there is one.
+fn apply_up_to_moves<'a>(
+    edit: &mut Edit<'_>,
+    space: &Space,
+    live: &mut LiveChanges,
+    entries: &mut Entries<'a>,
+    done: &mut Applied,
+) -> Option<Option<(&'a [u8], &'a [u8])>> {
+    for entry in entries {
+        let Entry::Record { record, page, offset } = entry? else { continue };
+        done.records += 1;
+        if let Record::Relocate { moves, keys } = record {
+            return Some(Some((moves, keys)));
+        }
+        let applied = apply_record(edit, space, live, &record, page, offset);
+        done.grown += growth_of(&record);
+        if record.is_conditional() {
+            done.answers.push(applied);
+        }
+    }
+    Some(None)
+}
+
+/// Applies a list of moves, a few at a time: what a `get` finds is the same before and after each, and
+/// lists are long enough to be waited for.
+fn apply_moves(
+    index: &Index,
+    space: &Space,
+    live: &mut LiveChanges,
+    moves: &[u8],
+    keys: &[u8],
+) -> Option<()> {
+    let (mut moves, mut keys) = (Moves::new(moves)?, keys_of(keys));
+    loop {
+        let applied = edit(index, space, live, |edit, live| {
+            let mut applied = 0;
+            for next in moves.by_ref().take(MOVES_AT_A_TIME) {
+                apply_move(edit, space, live, next?, keys.next()?);
+                applied += 1;
+            }
+            Some(applied)
+        });
+        if applied? < MOVES_AT_A_TIME {
+            return Some(());
+        }
+        index.let_readers_in();
+    }
+}
+
+/// The value of `key` moves, if it is where the move is from (G2).
+fn apply_move(edit: &mut Edit<'_>, space: &Space, live: &mut LiveChanges, next: Move, key: &[u8]) {
+    let current = edit.get(key);
+    let create = seeded(Bug::RelocateCreates) && current.is_none();
+    let mut to = current.and_then(|at| next.of(at));
+    if seeded(Bug::RelocateUnconditional) || create {
+        to = Some(next.target(current.map_or(0, Location::value_len)));
+    }
+    if to.is_some() {
+        change(edit, space, live, key, to);
+    }
 }
 
 /// By how much a record may make the index longer.
@@ -84,7 +161,7 @@ fn growth_of(record: &Record<'_>) -> usize {
     }
 }
 
-/// Whether the record took effect; `None` if it makes no sense.
+/// Whether the record, which is no list of moves, took effect.
 fn apply_record(
     edit: &mut Edit<'_>,
     space: &Space,
@@ -92,40 +169,24 @@ fn apply_record(
     record: &Record<'_>,
     page: PageNo,
     offset: u16,
-) -> Option<bool> {
+) -> bool {
     let key = record.key();
     match *record {
         Record::Announce { extent, state } => {
             space.announce(extent, state);
-            return Some(true);
+            return true;
         }
-        Record::Relocate { moves, keys } => {
-            let mut keys = keys_of(keys);
-            for next in Moves::new(moves)? {
-                let (next, key) = (next?, keys.next()?);
-                let current = edit.get(key);
-                let create = seeded(Bug::RelocateCreates) && current.is_none();
-                let mut to = current.and_then(|at| next.of(at));
-                if seeded(Bug::RelocateUnconditional) || create {
-                    to = Some(next.target(current.map_or(0, Location::value_len)));
-                }
-                if to.is_some() {
-                    change(edit, space, live, key, to);
-                }
-            }
-            return Some(true);
-        }
-        Record::Noop => return Some(true),
+        Record::Noop => return true,
         _ => {}
     }
-    let Some(fate) = decide(record, page, offset, || edit.get(key)) else { return Some(false) };
+    let Some(fate) = decide(record, page, offset, || edit.get(key)) else { return false };
     if fate.is_some()
         && let Some((page, run)) = large_run(record)
     {
         space.adopt_large(page, run);
     }
     change(edit, space, live, key, fate);
-    Some(true)
+    true
 }
 
 /// The value of `key` is where `fate` says from now on.

@@ -413,7 +413,11 @@ mod tests {
         let mut work = Relocation::new(&engine.core, &engine.log, &engine.renewal);
         let waiting = || {
             let mut waiting = 0;
-            engine.log.withhold_records(|_, _, _| Ok(waiting += 1)).unwrap();
+            let count = |_: &[u8], _, _: &[u8]| {
+                waiting += 1;
+                Ok(())
+            };
+            engine.log.withhold_records(count).unwrap();
             engine.log.release_records(false);
             waiting
         };

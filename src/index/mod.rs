@@ -85,7 +85,7 @@ impl Index {
 
     /// Where the value of `key` is.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Location> {
-        self.shared.state.read().get(key)
+        self.shared.read().get(key)
     }
 
     /// Where the values of `keys` are, all as of one moment.
@@ -108,6 +108,12 @@ impl Index {
     /// not call back into this index, or let go of a view of it.
     pub(crate) fn edit<R>(&self, change: impl FnOnce(&mut Edit<'_>) -> R) -> R {
         change(&mut Edit::new(&mut self.shared.state.write()))
+    }
+
+    /// Between two edits of one thread: lets those in who wait to read, as the lock itself lets whoever
+    /// is awake have it again.
+    pub(crate) fn let_readers_in(&self) {
+        self.shared.let_readers_in();
     }
 
     /// What was [`kept`](Replaced::kept) for views and no longer is since the last call, each

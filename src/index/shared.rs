@@ -4,10 +4,16 @@ use super::pin::{Pin, Progress, Released};
 use super::state::State;
 use super::tree::Tree;
 use crate::device::ForkGuard;
-use crate::sync::{self, Arc, RwLock};
+use crate::sync::{self, Arc, AtomicUsize, Ordering, ReadGuard, RwLock};
+use std::hint::spin_loop;
+
+/// How often readers are looked for that were waiting: for about as long as they take to wake up.
+const LOOKS: u32 = if cfg!(extentdb_schedules) { 2 } else { 1000 };
 
 pub(super) struct Shared {
     pub(super) state: RwLock<State>,
+    /// Gets that wait for the lock.
+    waiting: AtomicUsize,
     /// Tells a forked child, in which the lock may be held for good and the memory is missing.
     fork: ForkGuard,
 }
@@ -22,7 +28,28 @@ pub(super) struct Handle {
 impl Shared {
     pub(super) fn new(tree: Tree) -> Self {
         let state = State { tree, ..State::default() };
-        Self { state: RwLock::new(state), fork: ForkGuard::new() }
+        Self { state: RwLock::new(state), waiting: AtomicUsize::new(0), fork: ForkGuard::new() }
+    }
+
+    /// Shared access for a get.
+    pub(super) fn read(&self) -> ReadGuard<'_, State> {
+        self.state.try_read().unwrap_or_else(|| {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let state = self.state.read();
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            state
+        })
+    }
+
+    /// Gives way to gets that wait, whoever holds nothing here. Not by yielding the processor: what
+    /// runs there instead may be anything.
+    pub(super) fn let_readers_in(&self) {
+        for _ in 0..LOOKS {
+            if self.waiting.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            spin_loop();
+        }
     }
 
     /// Pins this moment. Shares the newest pin if nothing has changed since.
