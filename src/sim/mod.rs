@@ -2,6 +2,7 @@
 //! show after it. `docs/testing.md` says what each test proves.
 
 mod arbitrary;
+mod branches;
 mod canonical;
 mod catalogue;
 mod damage;
