@@ -2,7 +2,7 @@
 
 use super::branches::{Branch, Candidates, Covered, for_each_branch};
 use super::canonical::{FIXED, FULL, SMALL, TINY, canonical, put};
-use super::device::{Fault, Injection, SimDevice};
+use super::device::{Fault, Injection, SECTOR_BYTES, SimDevice};
 use super::image::for_each_image;
 use super::oracle::{Promise, contents, verify, verify_branch, verify_progress};
 use super::random::{Random, seeds};
@@ -429,6 +429,60 @@ fn run_until_error(device: &SimDevice, shape: Shape, ops: &[Op]) -> Result<Optio
         }
     }
     Ok(session.db.close().err())
+}
+
+/// Where every write is durable nothing is said to have been cut short, whatever was there before: zeros,
+/// or another volume.
+#[test]
+fn nothing_is_dropped_where_nothing_was_being_written() {
+    let mut opened = 0;
+    for (name, shape, ops) in canonical() {
+        let elder = SimDevice::new(Pages::zeros(0));
+        run(&elder, shape, &ops, &Model::new()).unwrap();
+        for medium in [Pages::zeros(0), Pages::with_past(&elder.pages())] {
+            let device = SimDevice::new(medium);
+            run(&device, shape, &ops, &Model::new()).unwrap();
+            let trace = device.trace();
+            for position in 0..=trace.events.len() {
+                let Moment { durable, pending, lengths, .. } = trace.moment(position);
+                if !pending.is_empty() || lengths.len() > 1 {
+                    continue;
+                }
+                opened += 1;
+                let engine = open(&SimDevice::new(durable), shape, Background::Manual).unwrap();
+                let dropped = Db::new(engine).open_report().dropped_tail;
+                assert_eq!(dropped, None, "{name}, event {position}");
+            }
+        }
+    }
+    tell(&format!("nothing was dropped in {opened} opens where nothing was being written"));
+}
+
+/// What one open drops, no later one drops again, though torn pages of it are left.
+#[test]
+fn what_was_dropped_once_is_not_reported_again() {
+    let device = SimDevice::new(Pages::zeros(0));
+    let mut session = Session::open(&device, SMALL, &Model::new()).unwrap();
+    session.issue(0, &put(1, 100)).unwrap();
+    let pairs = (2..5).map(|key| (key, Some(2900))).collect();
+    session.issue(1, &Op::Batch(pairs, Synced)).unwrap();
+    let (mut pages, trace) = (device.pages(), device.trace());
+    let batch = &trace.writes[trace.writes.len() - 1];
+    let last = batch.page.0 + batch.pages.len() as u64 - 1;
+    assert_eq!(batch.pages.len(), 3);
+    let mut torn = *batch.pages[2];
+    torn[SECTOR_BYTES..].fill(0);
+    pages.set(last, torn.into());
+    let device = SimDevice::new(pages);
+    let mut session =
+        Session::open(&device, SMALL, &states(&[put(1, 100)], &Model::new())[1]).unwrap();
+    let dropped = session.db.open_report().dropped_tail.expect("the batch is torn");
+    assert_eq!((dropped.page, dropped.pages), (batch.page.0, 2));
+    session.issue(2, &put(1, 90)).unwrap();
+    assert_eq!(device.trace().writes.last().unwrap().page.0, last - 1, "the torn page is next");
+    let engine = open(&SimDevice::new(device.pages()), SMALL, Background::Manual).unwrap();
+    let db = Db::new(engine);
+    assert_eq!((db.open_report().dropped_tail, contents(&db)), (None, Ok(session.model.clone())));
 }
 
 /// An open takes a page of log. Where all that is left is used up by opens, the store can be read;
