@@ -7,6 +7,7 @@ mod canonical;
 mod catalogue;
 mod damage;
 mod device;
+mod fuzz;
 mod generations;
 mod history;
 mod image;
