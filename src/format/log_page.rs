@@ -160,6 +160,9 @@ pub(crate) fn is_spoiled(page: &[u8], store: StoreId, at: PageNo, epoch: Epoch) 
         change(&mut page);
         open(&page, store, at).is_some()
     };
+    if seeded(Bug::VoidIsDropped) {
+        return get_u64(page, STORE_AT) == store.0 || u64::from(get_u32(page, PAGE_AT)) == at.0;
+    }
     if get_u64(page, STORE_AT) != store.0 {
         return is_right_with(&|page| put_u64(page, STORE_AT, store.0));
     }
