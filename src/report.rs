@@ -26,8 +26,16 @@ pub struct OpenReport {
     /// The highest batch that the log itself proves durable. Batches after it were recovered
     /// whole, but damage to them could not have been told from a write cut short.
     pub proved_batch: u64,
-    /// What was found after the last whole batch, and dropped: writes that were never
-    /// acknowledged, cut short by a crash.
+    /// What was found after the last whole batch, and dropped: writes that a crash cut short, and that
+    /// were never acknowledged; or, as nothing tells the two apart, batches that were damaged later
+    /// and that nothing on the volume proves durable, which are the last [`Synced`] ones before a
+    /// crash, or what weaker modes left unflushed. `None` says that no trace of such a write was
+    /// found, not that there was none: power that goes before the first of its pages, or the sector
+    /// that says what it is, has reached the device leaves nothing to be found. What was there before
+    /// is not reported: pages of another volume, of an earlier use of the space, or of a write that an
+    /// earlier open dropped.
+    ///
+    /// [`Synced`]: crate::Durability::Synced
     pub dropped_tail: Option<DroppedTail>,
     /// Damage that was made good from another copy.
     pub repaired: Vec<String>,
@@ -43,7 +51,7 @@ pub struct OpenReport {
     pub timings: OpenTimings,
 }
 
-/// The end of a log that a crash cut short.
+/// The end of a log that a crash cut short, or that was damaged before anything proved it durable.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -63,7 +71,7 @@ pub struct DroppedTail {
     pub page: u64,
     /// The batch that was being written there.
     pub batch: u64,
-    /// Pages of that batch and later ones that had reached the device.
+    /// Whole pages of that batch and later ones that were found; 0 if all that is left is torn.
     pub pages: u64,
 }
 

@@ -71,6 +71,8 @@ bugs! {
     BatchesCounted,
     /// A page that cannot be read is one of zeros.
     UnreadableIsTorn,
+    /// What an earlier epoch left at the end of the log, or another volume, is reported as dropped.
+    VoidIsDropped,
     /// The pages of a batch after its first are taken as they are.
     BatchPagesUnchecked,
     /// A batch of which pages are missing is taken as far as it is there.

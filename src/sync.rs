@@ -5,6 +5,8 @@
 //! `--cfg extentdb_schedules`, by `scripts/schedules`.
 
 #[cfg(not(all(test, extentdb_schedules)))]
+mod gate;
+#[cfg(not(all(test, extentdb_schedules)))]
 mod parallel;
 #[cfg(all(test, extentdb_schedules))]
 mod scheduled;
@@ -15,6 +17,13 @@ mod system;
 use scheduled as given;
 #[cfg(not(all(test, extentdb_schedules)))]
 use system as given;
+
+/// Waiting until a number is another one.
+#[cfg(not(all(test, extentdb_schedules)))]
+mod futex {
+    pub(super) use atomic_wait::{wait, wake_all};
+    pub(super) use std::sync::atomic::AtomicU32;
+}
 
 #[cfg(all(test, extentdb_schedules))]
 pub(crate) use given::reset_clock;

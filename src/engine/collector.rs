@@ -444,7 +444,9 @@ impl Collector {
     /// Whether log that only checkpoints keep is in the way of collecting: what another checkpoint
     /// would save the collector to move, at its `price`, is more than what is written for it.
     fn is_worth_a_checkpoint(&self, price: f64) -> bool {
-        self.core.space.saved_by_checkpoint(price) > self.core.index.memory_bytes() as f64
+        let settled = self.core.space.extent_of(self.log.settled().page);
+        let saved = self.core.space.saved_by_checkpoint(price, settled);
+        saved > self.core.index.memory_bytes() as f64
     }
 
     /// Writes a checkpoint, if somebody waits for space and only checkpoints keep what there is.

@@ -81,9 +81,10 @@ impl Space {
         self.table.read().kept_by_older().map(|extent| self.saved(extent.live, price)).sum()
     }
 
-    /// The same, once there is another checkpoint, and only that.
-    pub(crate) fn saved_by_checkpoint(&self, price: f64) -> f64 {
-        self.table.read().kept_by_newest().map(|extent| self.saved(extent.live, price)).sum()
+    /// The same, once there is another checkpoint, and only that. It would begin in `settled`.
+    pub(crate) fn saved_by_checkpoint(&self, price: f64, settled: ExtentNo) -> f64 {
+        let table = self.table.read();
+        table.kept_by_newest(settled).map(|extent| self.saved(extent.live, price)).sum()
     }
 
     /// What need not be moved elsewhere if an extent of so many `live` bytes can be collected.

@@ -281,11 +281,11 @@ impl Table {
         kept.filter(|extent| extent.state.incarnation < self.newest_from)
     }
 
-    /// Log extents that the newest checkpoint keeps, and the next would not, but for the tail's.
-    pub(super) fn kept_by_newest(&self) -> impl Iterator<Item = &Extent> {
-        let tail = self.tail_life();
+    /// Log extents that the newest checkpoint keeps, and one that begins in `settled` would not.
+    pub(super) fn kept_by_newest(&self, settled: ExtentNo) -> impl Iterator<Item = &Extent> {
+        let next_from = self.extents[settled.0 as usize].state.incarnation;
         let kept = self.extents.iter().filter(|extent| self.keeps(extent));
-        kept.filter(move |extent| (self.newest_from..tail).contains(&extent.state.incarnation))
+        kept.filter(move |extent| (self.newest_from..next_from).contains(&extent.state.incarnation))
     }
 
     /// The life of the log extent that is written to.
@@ -384,8 +384,8 @@ mod tests {
     }
 
     /// Serials of the log extents 1 to 6, of which those from `older` and `newest` on are kept: those
-    /// that only the older checkpoint keeps, and those that another would not.
-    fn kept(older: u64, newest: u64) -> [Vec<u64>; 2] {
+    /// that only the older checkpoint keeps, and those that another would not that begins in `settled`.
+    fn kept(older: u64, newest: u64, settled: u32) -> [Vec<u64>; 2] {
         let mut table = Table::new(80, 10);
         for serial in 1..=6 {
             let state = ExtentState { role: Role::Log, incarnation: life(serial) };
@@ -393,14 +393,23 @@ mod tests {
         }
         (table.kept_from, table.newest_from) = (life(older), life(newest));
         let serial = |extent: &Extent| extent.state.incarnation.serial;
-        [table.kept_by_older().map(serial).collect(), table.kept_by_newest().map(serial).collect()]
+        let by_newest = table.kept_by_newest(ExtentNo(settled)).map(serial).collect();
+        [table.kept_by_older().map(serial).collect(), by_newest]
     }
 
     #[test]
     fn each_checkpoint_keeps_the_log_up_to_the_next() {
-        assert_eq!(kept(2, 4), [vec![2, 3], vec![4, 5]]);
-        assert_eq!(kept(5, 6), [vec![5], vec![]]);
-        assert_eq!(kept(3, 3), [vec![], vec![3, 4, 5]]);
+        assert_eq!(kept(2, 4, 6), [vec![2, 3], vec![4, 5]]);
+        assert_eq!(kept(5, 6, 6), [vec![5], vec![]]);
+        assert_eq!(kept(3, 3, 6), [vec![], vec![3, 4, 5]]);
+    }
+
+    /// Nothing is durable yet in the extent that the log went on to: a checkpoint would begin where the
+    /// newest does, and another would be no better, however often.
+    #[test]
+    fn a_checkpoint_that_begins_where_the_newest_does_is_of_no_use() {
+        assert_eq!(kept(2, 5, 5), [vec![2, 3, 4], vec![]]);
+        assert_eq!(kept(2, 4, 5), [vec![2, 3], vec![4]]);
     }
 
     /// G3: another record could come to be where a pending move expects the one that it names.

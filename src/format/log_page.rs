@@ -147,12 +147,29 @@ pub(crate) fn open(page: &[u8], store: StoreId, at: PageNo) -> Option<LogHeader>
     sound.then_some(header)
 }
 
-/// Whether a page claims to be the log page `at` of `store`, valid or not. One of the two will
-/// do, as the other may be what was damaged. Images and large values, which may have been here in an
-/// earlier life, have the store at the same place, and a magic at that of the kind.
-pub(crate) fn is_claimed(page: &[u8], store: StoreId, at: PageNo) -> bool {
-    let has_magic = MAGICS.contains(&get_u32(page, KIND_AT));
-    !has_magic && (get_u64(page, STORE_AT) == store.0 || u64::from(get_u32(page, PAGE_AT)) == at.0)
+/// Whether a page was to be the log page `at` of `store` in `epoch`, and is not: it was cut short, or
+/// damaged. What was there before is none: pages of another volume, and what an earlier epoch left,
+/// whole or torn, unless they would be right but for that. Images and large values, which may have been
+/// here in an earlier life, have the store at the same place, and a magic at that of the kind.
+pub(crate) fn is_spoiled(page: &[u8], store: StoreId, at: PageNo, epoch: Epoch) -> bool {
+    if MAGICS.contains(&get_u32(page, KIND_AT)) || open(page, store, at).is_some() {
+        return false;
+    }
+    let is_right_with = |change: &dyn Fn(&mut [u8])| {
+        let mut page = page.to_vec();
+        change(&mut page);
+        open(&page, store, at).is_some()
+    };
+    if seeded(Bug::VoidIsDropped) {
+        return get_u64(page, STORE_AT) == store.0 || u64::from(get_u32(page, PAGE_AT)) == at.0;
+    }
+    if get_u64(page, STORE_AT) != store.0 {
+        return is_right_with(&|page| put_u64(page, STORE_AT, store.0));
+    }
+    let is_whole = checksum(page) == crc32c::crc32c(&page[CHECKSUM_AT + 4..]);
+    is_whole
+        || get_u32(page, EPOCH_AT) >= epoch.0
+        || is_right_with(&|page| put_u32(page, EPOCH_AT, epoch.0))
 }
 
 /// The store that a page claims to be of.
@@ -229,21 +246,34 @@ mod tests {
     }
 
     #[test]
-    fn other_pages_of_the_store_do_not_claim_to_be_of_the_log() {
-        let mut page = vec![0; PAGE_BYTES];
-        seal(&mut page, &sample());
-        page[100] ^= 1;
-        let claimed = |page: &[u8]| is_claimed(page, StoreId(11), PageNo(44));
-        assert!(open(&page, StoreId(11), PageNo(44)).is_none() && claimed(&page));
-        put_u32(&mut page, PAGE_AT, 45);
-        assert!(claimed(&page), "of the store");
-        put_u64(&mut page, STORE_AT, 12);
-        assert!(!claimed(&page));
-        for magic in MAGICS {
-            seal(&mut page, &sample());
-            put_u32(&mut page, KIND_AT, magic);
-            assert!(!claimed(&page));
+    fn other_pages_than_those_of_this_log_are_not_spoiled_ones_of_it() {
+        let sealed = |header: LogHeader| {
+            let mut page = vec![0; PAGE_BYTES];
+            seal(&mut page, &header);
+            page
+        };
+        let spoiled = |page: &[u8]| is_spoiled(page, StoreId(11), PageNo(44), Epoch(2));
+        assert!(!spoiled(&sealed(sample())), "whole");
+        let elsewhere = LogHeader { page: PageNo(45), ..sample() };
+        assert!(spoiled(&sealed(elsewhere)), "misplaced");
+        for at in 0..PAGE_BYTES {
+            let mut page = sealed(sample());
+            page[at] ^= 1;
+            assert!(spoiled(&page), "byte {at}");
         }
+        for magic in MAGICS {
+            let mut page = sealed(sample());
+            put_u32(&mut page, KIND_AT, magic);
+            assert!(!spoiled(&page));
+        }
+        let mut of_another = sealed(LogHeader { store: StoreId(12), ..sample() });
+        assert!(!spoiled(&of_another));
+        of_another[PAGE_BYTES - 512..].fill(0xaa);
+        assert!(!spoiled(&of_another), "torn");
+        let mut of_earlier = sealed(LogHeader { epoch: Epoch(1), ..sample() });
+        of_earlier[PAGE_BYTES - 512..].fill(0xaa);
+        assert!(!spoiled(&of_earlier), "torn before this epoch");
+        assert!(!spoiled(&[0; PAGE_BYTES]));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! T4: bytes that nobody wrote as a volume. Whatever they are, opening and reading them ends, with
-//! an answer or an error, and never panics. `fuzz/` has the same behind libFuzzer.
+//! an answer or an error, and never panics. `sim::fuzz` goes on with more of them for a while.
 
 use super::canonical::{SMALL, canonical, put};
 use super::device::{Page, SimDevice, page_of};
@@ -32,7 +32,7 @@ const EDGES: [u64; 8] = [0, 1, 2, 255, 0xffff, u32::MAX as u64, i64::MAX as u64,
 
 /// Changes a page: bits, numbers, parts of other pages, anywhere or in its first bytes, where most
 /// of the meaning is.
-fn mutate(page: &mut [u8; PAGE_BYTES], other: &Page, random: &mut Random) {
+pub(super) fn change(page: &mut [u8; PAGE_BYTES], other: &Page, random: &mut Random) {
     let within = [96, 512, PAGE_BYTES][random.below(3) as usize] as u64;
     let at = random.below(within) as usize;
     match random.below(5) {
@@ -71,7 +71,7 @@ fn corrupted(sound: &Pages, random: &mut Random) -> Pages {
         let mut page = *page;
         let other = pages.get(any(random)).unwrap_or_else(|| Arc::new([0; PAGE_BYTES]));
         for _ in 0..1 + random.below(4) {
-            mutate(&mut page, &other, random);
+            change(&mut page, &other, random);
         }
         if random.below(8) > 0 {
             seal_any(&mut page);
@@ -85,13 +85,13 @@ fn corrupted(sound: &Pages, random: &mut Random) -> Pages {
 }
 
 /// Log pages, superblocks, slices of a page and roots have their checksum first, over the rest.
-fn seal_any(page: &mut [u8; PAGE_BYTES]) {
+pub(super) fn seal_any(page: &mut [u8; PAGE_BYTES]) {
     let store = log_page::store_of(page);
     log_page::seal_again(page, store);
 }
 
 /// Does all that can be done to a volume; errors are answers.
-pub(crate) fn exercise(pages: Pages, shape: Shape) {
+pub(super) fn exercise(pages: Pages, shape: Shape) {
     let device = SimDevice::new(pages);
     let Ok(engine) = open(&device, shape, Background::Manual) else { return };
     let db = Db::new(Arc::clone(&engine));

@@ -140,6 +140,11 @@ fn of_tests() -> Vec<Seeded> {
         (ProofInOneExtent, "W1", damaged("rotation")),
         (BatchesCounted, "W1", damaged("lone puts")),
         (UnreadableIsTorn, "W1", damaged("lone puts")),
+        (
+            VoidIsDropped,
+            "W1",
+            unit("sim::tests::nothing_is_dropped_where_nothing_was_being_written"),
+        ),
         (BatchPagesUnchecked, "W4", crash("long batches in extents that are used again")),
         (PartOfBatchTaken, "P2", crash("batches of many pages")),
         (LargeNotVerified, "W5", crash("large values")),

@@ -4,6 +4,7 @@ use super::trace::{Event, Pages, Trace};
 use crate::device::Device;
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::sync::{self, Arc, Duration, Mutex};
+use std::collections::BTreeSet;
 use std::io;
 
 /// What a device writes whole or not at all.
@@ -42,6 +43,10 @@ struct Inner {
     injection: Option<Injection>,
     /// A page that reads fail at.
     unreadable: Option<u64>,
+    /// Pages that were neither read nor written, of those that are watched; and those that were read
+    /// first, in order.
+    unseen: BTreeSet<u64>,
+    looked_at: Vec<u64>,
     closed: bool,
 }
 
@@ -62,6 +67,8 @@ impl SimDevice {
             operations: 0,
             injection: None,
             unreadable: None,
+            unseen: BTreeSet::new(),
+            looked_at: Vec::new(),
             closed: false,
         };
         Self { inner: Arc::new(Mutex::new(inner)), latency: Duration::ZERO }
@@ -95,6 +102,21 @@ impl SimDevice {
     /// Lets reads of `page` fail, or of none.
     pub(crate) fn set_unreadable(&self, page: Option<u64>) {
         self.inner.lock().unreadable = page;
+    }
+
+    /// Notes from now on which of `pages` are read before they are written.
+    pub(crate) fn watch(&self, pages: BTreeSet<u64>) {
+        self.inner.lock().unseen = pages;
+    }
+
+    /// Watched pages that were read before they were written, in the order of that.
+    pub(crate) fn looked_at(&self) -> Vec<u64> {
+        self.inner.lock().looked_at.clone()
+    }
+
+    /// Watched pages that were neither read nor written.
+    pub(crate) fn unseen(&self) -> BTreeSet<u64> {
+        self.inner.lock().unseen.clone()
     }
 
     /// Transfers, barriers and growths so far.
@@ -137,6 +159,7 @@ impl Inner {
 
     fn put(&mut self, page: PageNo, bytes: &[u8]) {
         for (i, bytes) in bytes.chunks_exact(PAGE_BYTES).enumerate() {
+            self.unseen.remove(&(page.0 + i as u64));
             self.pages.set(page.0 + i as u64, page_of(bytes));
         }
     }
@@ -170,7 +193,11 @@ impl Device for SimDevice {
             return Err(io::Error::other("the medium cannot be read"));
         }
         for (i, bytes) in buf.chunks_exact_mut(PAGE_BYTES).enumerate() {
-            let page = inner.pages.get(page.0 + i as u64);
+            let at = page.0 + i as u64;
+            if inner.unseen.remove(&at) {
+                inner.looked_at.push(at);
+            }
+            let page = inner.pages.get(at);
             let page = page.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
             bytes.copy_from_slice(&page[..]);
         }

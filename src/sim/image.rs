@@ -113,7 +113,7 @@ impl Moment {
 }
 
 /// A page of which some sectors are new, and now and then garbage (F5).
-fn torn(old: &Page, new: &Page, may_be_garbage: bool, random: &mut Random) -> Page {
+pub(super) fn torn(old: &Page, new: &Page, may_be_garbage: bool, random: &mut Random) -> Page {
     let mut page = **old;
     let mask = 1 + random.below(254);
     let garbage = may_be_garbage && random.below(8) == 0;

@@ -2,10 +2,12 @@
 //! show after it. `docs/testing.md` says what each test proves.
 
 mod arbitrary;
+mod branches;
 mod canonical;
 mod catalogue;
 mod damage;
 mod device;
+mod fuzz;
 mod generations;
 mod history;
 mod image;

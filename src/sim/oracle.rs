@@ -1,6 +1,7 @@
 //! What must be true of a store that was opened after a crash.
 
-use super::device::SimDevice;
+use super::branches::Branch;
+use super::device::{Page, SimDevice};
 use super::trace::{Event, Pages};
 use super::workload::{Model, Op, Shape, WINDOW_BYTES, key, open};
 use crate::db::Db;
@@ -86,10 +87,36 @@ pub(crate) fn verify(
     promise: Promise,
 ) -> Result<(SimDevice, usize), String> {
     let device = SimDevice::new(image.clone());
+    let found = verify_on(&device, shape, states, promise, |report| check_dropped(&image, report))?;
+    Ok((device, found))
+}
+
+/// The same of every image of a branch.
+pub(crate) fn verify_branch(
+    branch: &Branch,
+    shape: Shape,
+    states: &[Model],
+    promise: Promise,
+) -> Result<usize, String> {
+    verify_on(&branch.device, shape, states, promise, |report| {
+        check_dropped(&branch.device.trace().start, report)?;
+        check_unproven(&branch.device.trace().start, branch.whole_candidates(), report)
+    })
+}
+
+fn verify_on(
+    device: &SimDevice,
+    shape: Shape,
+    states: &[Model],
+    promise: Promise,
+    check_dropped: impl Fn(&OpenReport) -> Result<(), String>,
+) -> Result<usize, String> {
     let engine =
-        open(&device, shape, Background::Manual).map_err(|e| format!("does not open: {e}"))?;
+        open(device, shape, Background::Manual).map_err(|e| format!("does not open: {e}"))?;
     let db = Db::new(Arc::clone(&engine));
-    check_dropped(&image, db.open_report())?;
+    if db.open_report().dropped_tail.is_some() {
+        check_dropped(db.open_report())?;
+    }
     // The page of a superblock may be torn, and nothing else that is referred to.
     let refers = |what: &String| what.contains("checkpoint") || what.contains("by the log");
     if let Some(what) = db.open_report().repaired.iter().find(|what| refers(what)) {
@@ -101,8 +128,8 @@ pub(crate) fn verify(
         let elsewhere = states.iter().position(|state| *state == found);
         return Err(format!("state {elsewhere:?} was found, {promise:?} allowed"));
     };
-    crate::device::Device::close(&device);
-    Ok((device, matching))
+    crate::device::Device::close(device);
+    Ok(matching)
 }
 
 /// W1: no page of `image` proves a batch that an open dropped.
@@ -110,10 +137,20 @@ pub(crate) fn check_dropped(image: &Pages, report: &OpenReport) -> Result<(), St
     if report.dropped_tail.is_none() {
         return Ok(());
     }
-    let pages = || image.written().into_iter().filter_map(|at| Some((at, image.get(at)?)));
-    let superblock = pages().find_map(|(_, page)| Superblock::decode(&page[..]).ok());
+    let pages = image.written().into_iter().filter_map(|at| Some((at, image.get(at)?)));
+    check_unproven(image, pages, report)
+}
+
+/// The same of `pages`, which are of the volume in `image`.
+fn check_unproven(
+    image: &Pages,
+    pages: impl IntoIterator<Item = (u64, Page)>,
+    report: &OpenReport,
+) -> Result<(), String> {
+    let superblock = |at| Superblock::decode(&image.get(at)?[..]).ok();
+    let superblock = image.written().into_iter().find_map(superblock);
     let Some(Superblock { store, .. }) = superblock else { return Ok(()) };
-    for (at, page) in pages() {
+    for (at, page) in pages {
         let header = log_page::open(&page[..], store, PageNo(at));
         if let Some(header) = header.filter(|header| header.durable.0 > report.recovered_batch) {
             return Err(format!("page {at} proves batch {}: {report:?}", header.durable.0));

@@ -1,12 +1,13 @@
 //! Power cuts at every position of a trace, inside recovery too; and failing transfers.
 
+use super::branches::{Branch, Candidates, Covered, for_each_branch};
 use super::canonical::{FIXED, FULL, SMALL, TINY, canonical, put};
-use super::device::{Fault, Injection, SimDevice};
-use super::image::{for_each_image, for_every_image};
-use super::oracle::{Promise, contents, verify, verify_progress};
+use super::device::{Fault, Injection, SECTOR_BYTES, SimDevice};
+use super::image::for_each_image;
+use super::oracle::{Promise, contents, verify, verify_branch, verify_progress};
 use super::random::{Random, seeds};
 use super::tell;
-use super::trace::{Event, Pages, Trace};
+use super::trace::{Event, Moment, Pages, Trace};
 use super::workload::{Model, Op, Session, Shape, open, ops_at_the_edge, random_ops, run, states};
 use crate::db::Db;
 use crate::durability::Durability::Synced;
@@ -14,37 +15,79 @@ use crate::engine::Background;
 use crate::error::Error;
 use crate::format::ids::PageNo;
 use crate::format::log_page;
+use std::collections::BTreeMap;
 
 /// Crash images that are opened after a run that met an error.
 const IMAGES_AFTER_FAILURE: usize = 12;
 
-/// Most pending pages of which every combination of old, new and torn is opened, 3^6 images, unless
-/// `EXTENTDB_PENDING` asks for another number.
-const MOST_PENDING: usize = 6;
+/// Most pending pages of which every combination of what each may be is opened, 3^8 images and more,
+/// unless `EXTENTDB_PENDING` asks for another number.
+const MOST_PENDING: usize = 8;
+
+/// Of moments with more, the recovery of one branch in so many is cut short as well; of others, of each.
+const DEEP_OF_LARGE: u64 = 16;
 
 /// Crash images of each moment on a medium that had another volume.
 const IMAGES_OF_A_PAST: usize = 12;
+
+/// Crash images, and how many of them were opened to know what all of them show.
+#[derive(Debug, Default)]
+struct Shown {
+    of: u64,
+    opened: u64,
+}
+
+impl Shown {
+    /// Of moments with many pending pages, what was opened counts, and not all that it stands for: those
+    /// would be nearly all of them.
+    fn add(&mut self, covered: Covered, is_small: bool) {
+        self.of += if is_small { covered.images } else { covered.opened };
+        self.opened += covered.opened;
+    }
+}
 
 /// What an enumeration did.
 #[derive(Debug)]
 struct Counts {
     most_pending: usize,
-    images: u64,
-    deep: u64,
+    images: Shown,
+    deep: Shown,
     progress: u64,
+    /// By the number of pending pages: moments, and those of which some images were not shown.
+    moments: BTreeMap<usize, (u64, u64)>,
 }
 
 impl Counts {
     fn new() -> Self {
         let asked = std::env::var("EXTENTDB_PENDING").ok();
         let most_pending = asked.map_or(MOST_PENDING, |text| text.parse().expect("a number"));
-        Self { most_pending, images: 0, deep: 0, progress: 0 }
+        let (images, deep, moments) = Default::default();
+        Self { most_pending, images, deep, progress: 0, moments }
+    }
+
+    fn note_moment(&mut self, moment: &Moment, covered: Covered) {
+        let of_these = self.moments.entry(moment.pending.len()).or_default();
+        of_these.0 += 1;
+        of_these.1 += u64::from(!covered.is_all);
     }
 
     fn tell(&self, of: &str) {
-        let Self { images, deep, progress, .. } = self;
+        let Self { most_pending, images, deep, progress, moments } = self;
+        let sum = |counts: &mut dyn Iterator<Item = (u64, u64)>| {
+            counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
+        };
+        let (all, _) = sum(&mut moments.values().copied());
+        let (larger, part) = sum(&mut moments.range(most_pending + 1..).map(|(_, of)| *of));
         tell(&format!(
-            "{of}: {images} crash images, {deep} of crashes in their recoveries, {progress} gone on with"
+            "{of}: {} crash images, by opening {}; {} of crashes in recoveries, by opening {}; \
+             {progress} gone on with. All images of {} of {all} moments: of all with up to \
+             {most_pending} pending pages, and of {} of {larger} with more",
+            images.of,
+            images.opened,
+            deep.of,
+            deep.opened,
+            all - part,
+            larger - part
         ));
     }
 }
@@ -81,64 +124,82 @@ fn enumerate_moment(
     counts: &mut Counts,
 ) {
     let mut inner = Random::new(random.next());
-    for_every_image(&trace.moment(position), counts.most_pending, random, &mut |image| {
-        counts.images += 1;
-        let number = counts.images;
+    let moment = trace.moment(position);
+    let (none, most_pending) = (Candidates::new(), counts.most_pending);
+    let is_small = moment.pending.len() <= most_pending;
+    let mut number = 0;
+    let mut visit = |branch: &Branch| {
+        number += 1;
         let fail = |what: String| -> ! {
             panic!("{name}, crash after event {position}, image {number}: {what}")
         };
-        let (device, found) = match verify(image, shape, states, promise) {
-            Ok(verified) => verified,
+        let found = match verify_branch(branch, shape, states, promise) {
+            Ok(found) => found,
             Err(what) => fail(what),
         };
         if inner.below(16) == 0 {
             counts.progress += 1;
-            if let Err(what) = verify_progress(device.pages(), shape, &states[found]) {
+            let pages = branch.pages_by_now(&mut inner);
+            if let Err(what) = verify_progress(pages, shape, &states[found]) {
                 fail(what);
             }
         }
-        if inner.below(8) == 0 {
-            crash_in_recovery(&device.trace(), shape, states, promise, found, &mut inner, counts)
-                .unwrap_or_else(|what| fail(what));
+        if is_small || inner.below(DEEP_OF_LARGE) == 0 {
+            let covered =
+                crash_in_recovery(branch, shape, states, promise, found, &mut inner, most_pending)
+                    .unwrap_or_else(|what| fail(what));
+            counts.deep.add(covered, is_small);
         }
-    });
+    };
+    let covered = for_each_branch(&moment, &none, most_pending, random, &mut visit);
+    counts.images.add(covered, is_small);
+    counts.note_moment(&moment, covered);
 }
 
 /// Depth 2: the recovery itself is cut short; after its barrier, what it showed stays (P5).
 fn crash_in_recovery(
-    trace: &Trace,
+    branch: &Branch,
     shape: Shape,
     states: &[Model],
     promise: Promise,
     found: usize,
     random: &mut Random,
-    counts: &mut Counts,
-) -> Result<(), String> {
-    for position in 0..=trace.events.len() {
+    most_pending: usize,
+) -> Result<Covered, String> {
+    let (trace, unsettled) = (branch.device.trace(), branch.unsettled());
+    let last = trace.events.len();
+    let changes = |&at: &usize| at == last || trace.events[at].changes_images();
+    let mut all = Covered { images: 0, opened: 0, is_all: true };
+    for position in (0..=last).filter(changes) {
         let shown = Promise { least: found, most: found };
-        let promise = if position == trace.events.len() { shown } else { promise };
+        let promise = if position == last { shown } else { promise };
         let mut failure = None;
-        for_each_image(&trace.moment(position), random, &mut |image| {
-            counts.deep += 1;
-            if let Err(what) = verify(image, shape, states, promise) {
+        let mut visit = |branch: &Branch| {
+            if let Err(what) = verify_branch(branch, shape, states, promise) {
                 failure.get_or_insert(what);
             }
-        });
+        };
+        let moment = trace.moment(position);
+        let covered = for_each_branch(&moment, &unsettled, most_pending, random, &mut visit);
+        all.images = all.images.saturating_add(covered.images);
+        all.opened += covered.opened;
         if let Some(what) = failure {
             return Err(format!("crash in recovery after event {position}: {what}"));
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 #[test]
 fn every_crash_of_the_canonical_workloads_recovers_a_prefix() {
     let mut counts = Counts::new();
     for (name, shape, ops) in canonical() {
-        let before = counts.images;
+        let (images, opened) = (counts.images.of, counts.images.opened);
         enumerate(name, shape, &ops, &mut counts);
-        println!("{name}: {} images", counts.images - before);
+        let opened = counts.images.opened - opened;
+        println!("{name}: {} images, {opened} opened", counts.images.of - images);
     }
+    println!("moments by pending pages: {:?}", counts.moments);
     counts.tell("canonical workloads");
 }
 
@@ -368,6 +429,60 @@ fn run_until_error(device: &SimDevice, shape: Shape, ops: &[Op]) -> Result<Optio
         }
     }
     Ok(session.db.close().err())
+}
+
+/// Where every write is durable nothing is said to have been cut short, whatever was there before: zeros,
+/// or another volume.
+#[test]
+fn nothing_is_dropped_where_nothing_was_being_written() {
+    let mut opened = 0;
+    for (name, shape, ops) in canonical() {
+        let elder = SimDevice::new(Pages::zeros(0));
+        run(&elder, shape, &ops, &Model::new()).unwrap();
+        for medium in [Pages::zeros(0), Pages::with_past(&elder.pages())] {
+            let device = SimDevice::new(medium);
+            run(&device, shape, &ops, &Model::new()).unwrap();
+            let trace = device.trace();
+            for position in 0..=trace.events.len() {
+                let Moment { durable, pending, lengths, .. } = trace.moment(position);
+                if !pending.is_empty() || lengths.len() > 1 {
+                    continue;
+                }
+                opened += 1;
+                let engine = open(&SimDevice::new(durable), shape, Background::Manual).unwrap();
+                let dropped = Db::new(engine).open_report().dropped_tail;
+                assert_eq!(dropped, None, "{name}, event {position}");
+            }
+        }
+    }
+    tell(&format!("nothing was dropped in {opened} opens where nothing was being written"));
+}
+
+/// What one open drops, no later one drops again, though torn pages of it are left.
+#[test]
+fn what_was_dropped_once_is_not_reported_again() {
+    let device = SimDevice::new(Pages::zeros(0));
+    let mut session = Session::open(&device, SMALL, &Model::new()).unwrap();
+    session.issue(0, &put(1, 100)).unwrap();
+    let pairs = (2..5).map(|key| (key, Some(2900))).collect();
+    session.issue(1, &Op::Batch(pairs, Synced)).unwrap();
+    let (mut pages, trace) = (device.pages(), device.trace());
+    let batch = &trace.writes[trace.writes.len() - 1];
+    let last = batch.page.0 + batch.pages.len() as u64 - 1;
+    assert_eq!(batch.pages.len(), 3);
+    let mut torn = *batch.pages[2];
+    torn[SECTOR_BYTES..].fill(0);
+    pages.set(last, torn.into());
+    let device = SimDevice::new(pages);
+    let mut session =
+        Session::open(&device, SMALL, &states(&[put(1, 100)], &Model::new())[1]).unwrap();
+    let dropped = session.db.open_report().dropped_tail.expect("the batch is torn");
+    assert_eq!((dropped.page, dropped.pages), (batch.page.0, 2));
+    session.issue(2, &put(1, 90)).unwrap();
+    assert_eq!(device.trace().writes.last().unwrap().page.0, last - 1, "the torn page is next");
+    let engine = open(&SimDevice::new(device.pages()), SMALL, Background::Manual).unwrap();
+    let db = Db::new(engine);
+    assert_eq!((db.open_report().dropped_tail, contents(&db)), (None, Ok(session.model.clone())));
 }
 
 /// An open takes a page of log. Where all that is left is used up by opens, the store can be read;

@@ -4,7 +4,7 @@
 use super::device::{Page, page_of};
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::sync::Arc;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Pages of an image; those that are not listed are zeros, or what was there before the volume.
 #[derive(Debug, Clone, Default)]
@@ -110,6 +110,8 @@ pub(crate) struct Moment {
     pub(crate) durable: Pages,
     /// Versions that pages may have instead, in the order they were written.
     pub(crate) pending: BTreeMap<u64, Vec<Page>>,
+    /// Pages that a barrier covers: what was there when the history began does not matter any more.
+    pub(crate) settled: BTreeSet<u64>,
     /// Lengths that the device may have, shortest first.
     pub(crate) lengths: Vec<u64>,
 }
@@ -147,6 +149,7 @@ impl Trace {
         let mut moment = Moment {
             durable: self.start.clone(),
             pending: BTreeMap::new(),
+            settled: BTreeSet::new(),
             lengths: vec![self.start.len()],
         };
         let mut versions = BTreeMap::<u64, Vec<Version<'_>>>::new();
@@ -224,6 +227,7 @@ impl Moment {
         let settled = last.map_or(0, |last| versions[last].begin);
         if let Some(last) = last {
             self.durable.set(at, Arc::clone(versions[last].page));
+            self.settled.insert(at);
         }
         let open = versions
             .iter()

@@ -140,7 +140,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) const fn new(value: u32) -> Self {
+    pub(crate) fn new(value: u32) -> Self {
         Self { value: Mutex::new(value), moved: Condvar::new() }
     }
 

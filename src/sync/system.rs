@@ -1,10 +1,10 @@
 //! Locks, threads and time of the operating system.
 
+use super::Duration;
+pub(crate) use super::gate::Gate;
 pub(crate) use super::parallel::{both, cores, for_each_ahead, for_each_on, for_each_parallel};
-use super::{Duration, Ordering};
 pub(super) use std::sync;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicU32;
 pub(super) use std::thread;
 pub(crate) use std::time::Instant;
 
@@ -52,38 +52,6 @@ impl Condvar {
 
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
-    }
-}
-
-/// A number that only grows, and threads that wait until it has. All of them are woken by one
-/// system call and take no lock on their way.
-#[derive(Debug)]
-pub(crate) struct Gate(AtomicU32);
-
-impl Gate {
-    pub(crate) const fn new(value: u32) -> Self {
-        Self(AtomicU32::new(value))
-    }
-
-    pub(crate) fn get(&self) -> u32 {
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// Sets the number and wakes everyone.
-    pub(crate) fn open(&self, value: u32) {
-        self.0.store(value, Ordering::Release);
-        atomic_wait::wake_all(&self.0);
-    }
-
-    /// Waits until the number is at least `least`; returns it.
-    pub(crate) fn wait_for(&self, least: u32) -> u32 {
-        loop {
-            let value = self.get();
-            if value >= least {
-                return value;
-            }
-            atomic_wait::wait(&self.0, value);
-        }
     }
 }
 

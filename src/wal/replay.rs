@@ -495,13 +495,13 @@ impl<'a, S: Sink> Replay<'a, S> {
     }
 
     /// Whether the log's writing at the break, or at the start of the successor, was cut short,
-    /// or damaged since. Both may hold anything from an earlier life.
+    /// or damaged since. Both may hold anything from an earlier life, or what an earlier epoch
+    /// left, which is void whether it is whole or not (R2).
     fn is_torn(&mut self, break_at: PageNo) -> Result<bool> {
         let successor = self.first_page_of(self.out.tail.successor);
         for at in [break_at, successor] {
             let Some(page) = self.window.page(self.volume, at)? else { continue };
-            let whole = log_page::open(page, self.store, at).is_some();
-            if log_page::is_claimed(page, self.store, at) && !whole {
+            if log_page::is_spoiled(page, self.store, at, self.out.tail.epoch) {
                 return Ok(true);
             }
         }
