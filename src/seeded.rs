@@ -150,6 +150,8 @@ bugs! {
     StoredFreeMap,
     /// The collector copies what fails its checksum under a new one.
     DamageCopied,
+    /// A footer is taken to list all of its extent.
+    PartOfExtentListed,
     /// A condition is decided when it is ordered.
     ConditionDecidedEarly,
     /// A swap takes effect if the key is there at all.

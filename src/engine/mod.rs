@@ -30,8 +30,10 @@ mod relocation;
 mod renewal;
 mod room;
 mod scan;
+mod sparse;
 mod stored;
 mod submit;
+mod verify;
 mod victims;
 mod workers;
 mod write;
@@ -259,6 +261,7 @@ impl Engine {
         metrics.held_bytes = bytes(usage.held);
         metrics.collection = self.collector.collection();
         metrics.moved_large_bytes = self.collector.moved_large_bytes();
+        metrics.collection_read_bytes = self.core.collection_read_bytes();
         let pins = self.core.index.pins();
         metrics.pins = pins.count as u64;
         metrics.oldest_pin_age = pins.oldest_since.map(|since| since.elapsed());

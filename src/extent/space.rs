@@ -117,6 +117,11 @@ impl Space {
         }
     }
 
+    /// Bytes of the records in `extent` that the index refers to.
+    pub(crate) fn live_in(&self, extent: ExtentNo) -> u64 {
+        self.table.read().extents[extent.0 as usize].live
+    }
+
     /// Bytes of the records that the index refers to, heads included.
     pub(crate) fn live_bytes(&self) -> u64 {
         self.live_bytes.load(Ordering::Relaxed)

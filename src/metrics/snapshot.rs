@@ -172,6 +172,9 @@ pub struct Metrics {
     /// Pages of large values that were moved, so that the extents that they were in could be used
     /// for something else, in bytes.
     pub moved_large_bytes: u64,
+    /// Bytes that garbage collection read, of records beside their keys and of footers that say where
+    /// they are.
+    pub collection_read_bytes: u64,
     /// What garbage collection did when it last looked, or why it did nothing.
     pub collection: Collection,
     /// Bytes of values in the cache, with what keeping them takes.

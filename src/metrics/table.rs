@@ -99,7 +99,7 @@ fn space(metrics: &Metrics) -> [Named; 17] {
 }
 
 /// Rows of what the device did.
-fn traffic(metrics: &Metrics) -> [Named; 10] {
+fn traffic(metrics: &Metrics) -> [Named; 11] {
     [
         ("written to log", metrics.written.log, bytes),
         ("written large", metrics.written.large, bytes),
@@ -111,6 +111,7 @@ fn traffic(metrics: &Metrics) -> [Named; 10] {
         ("barriers", metrics.barriers, count),
         ("reads", metrics.reads, count),
         ("read", metrics.read_bytes, bytes),
+        ("read to collect", metrics.collection_read_bytes, bytes),
     ]
 }
 

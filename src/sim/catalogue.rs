@@ -187,6 +187,11 @@ fn of_tests() -> Vec<Seeded> {
         (LargeUnannounced, "G4", crash("large values")),
         (ValuesUnannounced, "G4", crash("live records move")),
         (IncarnationReissued, "G4", damaged("the same record in the same place")),
+        (
+            PartOfExtentListed,
+            "G5",
+            unit("engine::sparse::tests::what_a_footer_does_not_list_moves_as_well"),
+        ),
         (StoredFreeMap, "G5", crash("extents that die are used again")),
         (DamageCopied, "P3", damaged("checkpoints")),
         (AbsenceNotRequired, "L1", live("a condition that was overtaken")),
