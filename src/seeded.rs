@@ -152,6 +152,14 @@ bugs! {
     DamageCopied,
     /// A footer is taken to list all of its extent.
     PartOfExtentListed,
+    /// The end of a file is given back though a checkpoint names it.
+    NamedGivenBack,
+    /// Extents that were taken since a checkpoint are thought not to be named by it.
+    TakenUnnoticed,
+    /// The end of a file is cut off, and the superblocks name it.
+    CutBeforeSuperblocks,
+    /// The end of a file is cut off, and the older superblock names it.
+    OneSuperblockShorter,
     /// A condition is decided when it is ordered.
     ConditionDecidedEarly,
     /// A swap takes effect if the key is there at all.

@@ -199,6 +199,18 @@ impl Device for FileDevice {
         })
     }
 
+    fn shrink(&self, pages: u64) -> io::Result<()> {
+        self.with_fd(|fd| {
+            let _growing = self.growing.lock();
+            if self.kind == Kind::BlockDevice || pages >= self.len_pages() {
+                return Ok(());
+            }
+            ftruncate(fd, bytes_of(pages)?)?;
+            self.pages.store(pages, Ordering::Release);
+            Ok(())
+        })
+    }
+
     fn discard(&self, page: PageNo, count: u64) -> io::Result<()> {
         self.with_fd(|fd| match (count, self.kind) {
             (0, _) => Ok(()),
@@ -418,6 +430,27 @@ mod tests {
             file.set_len(bytes).unwrap();
             let read = device.read(PageNo(0), &mut filled(4, 0)).unwrap_err();
             assert_eq!(read.kind(), ErrorKind::UnexpectedEof, "{bytes}: {read}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_cut_and_grows_again() {
+        let dir = temp_dir();
+        let device = device(&dir, 256);
+        device.write(PageNo(0), &filled(256, 5)).unwrap();
+        device.shrink(300).unwrap();
+        assert_eq!(device.len_pages(), 256);
+        device.shrink(9).unwrap();
+        let len = || std::fs::metadata(dir.path().join("volume")).unwrap().len();
+        assert_eq!((device.len_pages(), len()), (9, 9 * PAGE_BYTES as u64));
+        let mut buf = filled(1, 0);
+        let read = device.read(PageNo(9), &mut buf).unwrap_err();
+        assert_eq!(read.kind(), ErrorKind::UnexpectedEof);
+        device.grow(20).unwrap();
+        assert_eq!((device.len_pages(), len()), (20, 20 * PAGE_BYTES as u64));
+        for (page, byte) in [(8, 5), (9, 0), (19, 0)] {
+            device.read(PageNo(page), &mut buf).unwrap();
+            assert!(buf.iter().all(|&found| found == byte), "page {page}");
         }
     }
 

@@ -93,6 +93,10 @@ pub(crate) trait Device: Send + Sync + std::fmt::Debug {
     /// where they exist already. Durable after a barrier.
     fn grow(&self, pages: u64) -> io::Result<()>;
 
+    /// Makes all but the first `pages` pages not exist, where the device can: it is then as long, or as
+    /// long as before. No page that goes may be in use. Durable after a barrier.
+    fn shrink(&self, pages: u64) -> io::Result<()>;
+
     /// Tells the device that `count` pages from `page` on hold nothing of value. What they read
     /// as afterwards is undefined.
     #[cfg_attr(not(test), expect(dead_code, reason = "no page is given up while a volume is open"))]

@@ -161,6 +161,22 @@ impl Volume {
         }
     }
 
+    /// Makes all but the first `pages` pages not exist. Before, `write_superblocks` has both of them say
+    /// so, durably (S2): an open refuses a volume that is shorter than its superblock says.
+    pub(crate) fn shrink(
+        &self,
+        pages: u64,
+        write_superblocks: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        self.pages.store(pages, Ordering::Release);
+        if !seeded(Bug::CutBeforeSuperblocks) {
+            write_superblocks()?;
+        }
+        // A file system that does not take them back leaves space at the end that nobody uses.
+        let _ = self.device.shrink(pages);
+        Ok(())
+    }
+
     pub(crate) fn close(&self) {
         self.device.close();
     }

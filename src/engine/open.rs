@@ -107,7 +107,8 @@ impl Engine {
                 superblock.extent_pages,
                 max_pages,
                 options.slice_bytes,
-            ),
+            )
+            .shrinking_to(Geometry::of(&superblock).first_pages(creation::FIRST_EXTENTS)),
             options.garbage_ratio,
             options.on_fatal.clone(),
         ));

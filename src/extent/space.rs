@@ -38,13 +38,15 @@ pub(crate) struct Space {
     pool: BufferPool,
     pub(super) extent_pages: u32,
     max_pages: u64,
+    /// Pages that it never has fewer than.
+    pub(super) least_pages: u64,
     /// Bytes of the records that the index refers to.
     pub(super) live_bytes: AtomicU64,
     pub(super) table: RwLock<Table>,
     image: ImageSize,
     /// Pages that the next image may have where puts are admitted.
     longest_image: AtomicU64,
-    growing: Mutex<()>,
+    pub(super) growing: Mutex<()>,
     preparing: Mutex<()>,
 }
 
@@ -63,6 +65,7 @@ impl Space {
             pool,
             extent_pages,
             max_pages,
+            least_pages: u64::MAX,
             live_bytes: AtomicU64::new(0),
             table: RwLock::new(table),
             image: ImageSize::new(slice_bytes),
@@ -70,6 +73,11 @@ impl Space {
             growing: Mutex::new(()),
             preparing: Mutex::new(()),
         }
+    }
+
+    /// The same volume, which may become as short as `pages`.
+    pub(crate) fn shrinking_to(self, pages: u64) -> Self {
+        Self { least_pages: pages, ..self }
     }
 
     pub(crate) fn extent_pages(&self) -> u32 {
@@ -430,6 +438,7 @@ impl Space {
         self.change(|table| {
             table.free_image(freed);
             table.images = Images { newest, previous, next: 0 };
+            table.name_newest();
         });
     }
 
@@ -438,6 +447,7 @@ impl Space {
         self.change(|table| {
             table.free_image(freed);
             table.images.previous = 0;
+            table.name_newest_only();
         });
     }
 

@@ -230,6 +230,16 @@ impl Device for SimDevice {
         Ok(())
     }
 
+    fn shrink(&self, pages: u64) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if let Some(fault) = inner.begin()? {
+            return Err(failure(fault));
+        }
+        inner.pages.cut(pages);
+        inner.trace.events.push(Event::Cut(pages));
+        Ok(())
+    }
+
     fn discard(&self, _: PageNo, _: u64) -> io::Result<()> {
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Power cuts at every position of a trace, inside recovery too; and failing transfers.
 
-use super::canonical::{FIXED, FULL, SMALL, TINY, canonical, put};
+use super::canonical::{FIXED, FULL, SMALL, TINY, canonical, ops_of, put};
 use super::device::{Fault, Injection, SimDevice};
 use super::image::{for_each_image, for_every_image};
 use super::oracle::{Promise, contents, verify, verify_progress};
@@ -129,6 +129,29 @@ fn crash_in_recovery(
         }
     }
     Ok(())
+}
+
+/// What these workloads are for.
+#[test]
+fn files_shrink_and_grow_again() {
+    let lengths = |name: &str| -> Vec<(u64, bool)> {
+        let (shape, ops) = ops_of(name);
+        let device = SimDevice::new(Pages::zeros(0));
+        run(&device, shape, &ops, &Model::new()).unwrap();
+        let trace = device.trace();
+        let of_event = |event: &Event| match *event {
+            Event::Grow(pages) => Some((pages, false)),
+            Event::Cut(pages) => Some((pages, true)),
+            _ => None,
+        };
+        trace.events.iter().filter_map(of_event).collect()
+    };
+    let is_cut = |&(_, is_cut): &(u64, bool)| is_cut;
+    let asked = lengths("the end of the file is given back");
+    let cut = asked.iter().position(is_cut).unwrap();
+    assert!(!asked[cut..].iter().all(is_cut), "it grows again: {asked:?}");
+    let by_itself = lengths("the end of the file goes by itself");
+    assert!(by_itself.iter().any(is_cut), "{by_itself:?}");
 }
 
 #[test]
