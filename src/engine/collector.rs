@@ -311,9 +311,10 @@ impl Collector {
                 true => self.core.governor.expect(),
                 false => self.core.governor.learn(0, Duration::ZERO),
             }
-            self.noted.set(match usage.held {
+            self.noted.set(match (usage.held, usage.set_aside) {
                 _ if wants_checkpoint => Collection::AwaitsCheckpoint,
-                0 => Collection::NothingToGain,
+                (0, 0) => Collection::NothingToGain,
+                (0, _) => Collection::SetAside,
                 _ => Collection::HeldByPins,
             });
             return Ok(self.checkpoint(&usage, pacer)? || self.last_resort(work, since, pacer)?);

@@ -259,6 +259,7 @@ impl Engine {
         metrics.used_bytes = bytes(usage.used);
         metrics.allowed_bytes = bytes(self.core.allowed_extents());
         metrics.held_bytes = bytes(usage.held);
+        metrics.set_aside_bytes = bytes(usage.set_aside);
         metrics.collection = self.collector.collection();
         metrics.moved_large_bytes = self.collector.moved_large_bytes();
         metrics.collection_read_bytes = self.core.collection_read_bytes();

@@ -3,7 +3,7 @@
 use super::space::Space;
 #[cfg(test)]
 use super::table::numbered;
-use super::table::{Extent, Table};
+use super::table::{Collected, Extent, Table};
 use crate::format::extent_state::Role;
 use crate::format::ids::Incarnation;
 
@@ -26,6 +26,8 @@ pub(crate) struct Usage {
     pub(crate) kept_live: u64,
     /// Those with records that only views refer to.
     pub(crate) held: u64,
+    /// Those with live records that could not be read.
+    pub(crate) set_aside: u64,
 }
 
 impl Space {
@@ -77,6 +79,7 @@ impl Usage {
         *of_role += 1;
         self.used += u64::from(role != Role::Free);
         self.held += u64::from(extent.held > 0);
+        self.set_aside += u64::from(extent.live > 0 && extent.collected == Collected::Done);
         let holds_records = matches!(role, Role::Log | Role::Value);
         let is_open = extent.open || (role == Role::Log && extent.state.incarnation == tail);
         if holds_records && !is_open && extent.held == 0 {

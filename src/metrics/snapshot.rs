@@ -169,6 +169,9 @@ pub struct Metrics {
     pub allowed_bytes: u64,
     /// Extents with records that only snapshots and iterators refer to, times their size, in bytes.
     pub held_bytes: u64,
+    /// Extents with live records that garbage collection could not read, and so leaves as they are until
+    /// the next open, times their size, in bytes.
+    pub set_aside_bytes: u64,
     /// Pages of large values that were moved, so that the extents that they were in could be used
     /// for something else, in bytes.
     pub moved_large_bytes: u64,

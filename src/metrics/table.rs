@@ -76,7 +76,7 @@ fn counters(metrics: &Metrics) -> [Named; 9] {
 }
 
 /// Rows of what it holds.
-fn space(metrics: &Metrics) -> [Named; 17] {
+fn space(metrics: &Metrics) -> [Named; 18] {
     [
         ("keys", metrics.keys, count),
         ("volume", metrics.volume_bytes, bytes),
@@ -90,6 +90,7 @@ fn space(metrics: &Metrics) -> [Named; 17] {
         ("used", metrics.used_bytes, bytes),
         ("used at most", metrics.allowed_bytes, bytes),
         ("held by pins", metrics.held_bytes, bytes),
+        ("set aside", metrics.set_aside_bytes, bytes),
         ("large values moved", metrics.moved_large_bytes, bytes),
         ("index", metrics.index_bytes, bytes),
         ("cache", metrics.cached_bytes, bytes),
