@@ -160,6 +160,14 @@ bugs! {
     CutBeforeSuperblocks,
     /// The end of a file is cut off, and the older superblock names it.
     OneSuperblockShorter,
+    /// What waits to be free is discarded.
+    DiscardedBeforeFree,
+    /// What was discarded is written to, and has no space.
+    HolesUsed,
+    /// What may have been discarded before an open is taken to have space.
+    HolesForgotten,
+    /// What a superblock lists as prepared is discarded.
+    PreparedDiscarded,
     /// A condition is decided when it is ordered.
     ConditionDecidedEarly,
     /// A swap takes effect if the key is there at all.

@@ -16,6 +16,9 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+/// The unit of `st_blocks`.
+const STAT_BLOCK_BYTES: i64 = 512;
+
 /// A regular file or block device that this process holds the lock of.
 #[derive(Debug)]
 pub(crate) struct FileDevice {
@@ -219,6 +222,27 @@ impl Device for FileDevice {
         })
     }
 
+    fn allocate(&self, page: PageNo, count: u64) -> io::Result<()> {
+        self.with_fd(|fd| match self.kind {
+            Kind::BlockDevice => Ok(()),
+            Kind::File => {
+                let (from, len) = (bytes_of(page.0)?, bytes_of(count)?);
+                match allocate(fd, FallocateFlags::empty(), from, len) {
+                    // So it was when the file grew.
+                    Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+                    allocated => Ok(allocated?),
+                }
+            }
+        })
+    }
+
+    fn may_have_holes(&self) -> io::Result<bool> {
+        self.with_fd(|fd| {
+            let stat = fstat(fd)?;
+            Ok(self.kind == Kind::File && stat.st_blocks * STAT_BLOCK_BYTES < stat.st_size)
+        })
+    }
+
     /// In a forked child nothing; there the descriptor is closed with the last of the device.
     fn close(&self) {
         if self.born_in.is_child() {
@@ -270,11 +294,10 @@ fn extend(fd: BorrowedFd<'_>, have: u64, pages: u64) -> io::Result<()> {
     }
 }
 
-/// Drops a file's pages and keeps its size. Doing nothing would fulfil the contract too, so a
-/// filesystem that cannot punch holes is none the worse for it.
+/// Drops a file's pages and keeps its size.
 fn punch(fd: BorrowedFd<'_>, page: PageNo, count: u64) -> io::Result<()> {
     let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    done_or_unsupported(allocate(fd, mode, bytes_of(page.0)?, bytes_of(count)?))
+    Ok(allocate(fd, mode, bytes_of(page.0)?, bytes_of(count)?)?)
 }
 
 /// fallocate, which signals interrupt on some filesystems.
@@ -308,14 +331,8 @@ fn discard_blocks(fd: BorrowedFd<'_>, page: PageNo, count: u64) -> io::Result<()
     // SAFETY: the descriptor is open for the length of the borrow, and BLKDISCARD only reads
     // the two numbers it is given.
     let outcome = unsafe { ioctl::blkdiscard(fd.as_raw_fd(), &[offset, len]) };
-    done_or_unsupported(outcome.map(drop))
-}
-
-fn done_or_unsupported(outcome: nix::Result<()>) -> io::Result<()> {
-    match outcome {
-        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
-        outcome => Ok(outcome?),
-    }
+    outcome?;
+    Ok(())
 }
 
 /// Which of the bytes `part` of two buffers in a row are in the first, of `head` bytes, and which in the

@@ -177,6 +177,22 @@ impl Volume {
         Ok(())
     }
 
+    /// As [`Device::discard`].
+    pub(crate) fn discard(&self, page: PageNo, count: u64) -> Result<()> {
+        self.device.discard(page, count).map_err(|e| self.error("discard", page, e))
+    }
+
+    /// As [`Device::allocate`].
+    pub(crate) fn allocate(&self, page: PageNo, count: u64) -> Result<()> {
+        if seeded(Bug::HolesUsed) {
+            return Ok(());
+        }
+        match self.device.allocate(page, count) {
+            Err(e) if is_out_of_space(&e) => Err(Error::Full { pinned_by: None }),
+            allocated => allocated.map_err(|e| self.error("grow", page, e)),
+        }
+    }
+
     pub(crate) fn close(&self) {
         self.device.close();
     }

@@ -362,6 +362,14 @@ impl Checkpointer {
         shrunk.map_err(|error| self.log.failure(error))
     }
 
+    /// Discards some extents that stay free, or all that are free if somebody `asked`. Whether it did.
+    pub(super) fn discard_free(&self, asked: bool) -> Result<bool> {
+        self.log.check_alive()?;
+        let write_superblocks = || (0..2).try_for_each(|_| self.write_superblock(|_| {}));
+        let discarded = self.core.space.discard(asked, write_superblocks);
+        discarded.map_err(|error| self.log.failure(error))
+    }
+
     fn begin(&self) -> Image {
         self.core.space.begin_image();
         // The log position first: whatever is applied after it is in the log after it too.

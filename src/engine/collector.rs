@@ -128,7 +128,9 @@ impl Collector {
                 break;
             }
         }
-        self.shrink(&pacer)
+        self.shrink(&pacer)?;
+        while self.checkpointer.discard_free(true)? {}
+        Ok(())
     }
 
     /// Gives the end of the file back, where that is worth it. The log leaves it; checkpoints that name
@@ -266,6 +268,10 @@ impl Collector {
             return Ok(true);
         }
         if self.checkpointer.shrink(Worth::Much)? {
+            return Ok(true);
+        }
+        if self.checkpointer.discard_free(false)? {
+            pacer.pause();
             return Ok(true);
         }
         self.core.take_stock();

@@ -51,7 +51,7 @@ use crate::format::ids::PAGE_BYTES;
 use crate::format::location::Location;
 use crate::format::superblock::Superblock;
 use crate::index::View;
-use crate::info::Info;
+use crate::info::{Discard, Info};
 use crate::metrics::{Counter, Metrics, Recorder, Stage};
 use crate::options::Options;
 use crate::report::OpenReport;
@@ -240,7 +240,12 @@ impl Engine {
 
     pub(crate) fn info(&self) -> Info {
         let len_pages = self.core.volume.len_pages();
-        Info::new(self.device.clone(), &self.opened_with, &self.options, len_pages)
+        let discard = match (self.options.discard, self.core.space.cannot_discard()) {
+            (false, _) => Discard::Off,
+            (true, false) => Discard::On,
+            (true, true) => Discard::Unsupported,
+        };
+        Info::new(self.device.clone(), &self.opened_with, &self.options, len_pages, discard)
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
@@ -274,6 +279,7 @@ impl Engine {
         metrics.large_bytes = bytes(usage.large);
         metrics.image_bytes = bytes(usage.image);
         metrics.free_bytes = bytes(usage.free);
+        metrics.discarded_bytes = bytes(usage.discarded);
         metrics
     }
 

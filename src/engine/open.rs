@@ -108,6 +108,10 @@ impl Engine {
                 max_pages,
                 options.slice_bytes,
             )
+            .discarding(
+                options.discard,
+                options.discard || medium.device.may_have_holes().unwrap_or(true),
+            )
             .shrinking_to(Geometry::of(&superblock).first_pages(creation::FIRST_EXTENTS)),
             options.garbage_ratio,
             options.on_fatal.clone(),

@@ -1,6 +1,7 @@
 //! Extents: which hold what, where there is room, and the large values in them.
 
 mod adopt;
+mod discard;
 mod evacuate;
 mod heat;
 mod image_size;

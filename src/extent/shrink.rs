@@ -84,7 +84,7 @@ impl Named {
 impl Table {
     /// Extents up to the last that is in use.
     fn used_to(&self) -> usize {
-        let last = self.extents.iter().rposition(|extent| !extent.is_free());
+        let last = self.extents.iter().rposition(|extent| !extent.is_vacant());
         last.map_or(0, |last| last + 1)
     }
 
@@ -106,9 +106,9 @@ impl Table {
         let len = self.extents.len();
         let mut extents = from.max(least);
         let head = &self.extents[..extents.min(len)];
-        let mut free = head.iter().filter(|extent| extent.is_free()).count();
+        let mut free = head.iter().filter(|extent| extent.is_vacant()).count();
         while extents < len && free < floor + (extents / SPARE_PART).max(LEAST_EXTENTS) {
-            free += usize::from(self.extents[extents].is_free());
+            free += usize::from(self.extents[extents].is_vacant());
             extents += 1;
         }
         (extents.saturating_add(worth.least(len)) <= len).then_some(extents)

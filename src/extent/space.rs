@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
 use crate::seeded::{Bug, seeded};
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 
 /// The least by which a file grows, and the fraction of its length if that is more: large
 /// enough that growing is rare, small enough that little is claimed ahead of need.
@@ -48,6 +48,10 @@ pub(crate) struct Space {
     longest_image: AtomicU64,
     pub(super) growing: Mutex<()>,
     preparing: Mutex<()>,
+    pub(super) discards: bool,
+    pub(super) may_have_holes: bool,
+    /// The device does not take blocks back.
+    pub(super) cannot_discard: AtomicBool,
 }
 
 impl Space {
@@ -72,6 +76,9 @@ impl Space {
             longest_image: AtomicU64::new(0),
             growing: Mutex::new(()),
             preparing: Mutex::new(()),
+            discards: false,
+            may_have_holes: false,
+            cannot_discard: AtomicBool::new(false),
         }
     }
 
@@ -211,7 +218,7 @@ impl Space {
         let table = self.table.read();
         let growth = self.max_pages.saturating_sub(self.volume.len_pages());
         let spare = table.free().saturating_sub(table.floor(Claim::Put, image)) as u64;
-        spare + growth / u64::from(self.extent_pages)
+        spare + growth / u64::from(self.extent_pages) + table.count_discarded()
     }
 
     /// Whether there is room for a put: of a large value of so many `pages`, or of a small one.
@@ -221,7 +228,8 @@ impl Space {
         let table = self.table.read();
         let growth = self.max_pages.saturating_sub(self.volume.len_pages());
         let floor = table.floor(Claim::LargePut, image);
-        growth >= u64::from(self.extent_pages) || table.has_run(pages, self.extent_pages, floor)
+        let may_grow = growth >= u64::from(self.extent_pages) || table.count_discarded() > 0;
+        may_grow || table.has_run(pages, self.extent_pages, floor)
     }
 
     /// Extents of the next image, as `claim` foresees it.
@@ -354,10 +362,14 @@ impl Space {
         self.table.write().add_free(page.0, pages, self.extent_pages);
     }
 
-    /// Grows the volume, unless it has more extents than the `known` ones by now.
+    /// Grows the volume, unless it has more extents than the `known` ones by now; where extents were
+    /// discarded, those are had back first.
     fn grow_beyond(&self, known: usize, extents: u64) -> Result<()> {
         let _one_at_a_time = self.growing.lock();
         if self.table.read().extents.len() > known {
+            return Ok(());
+        }
+        if self.allocate_discarded(extents)? {
             return Ok(());
         }
         let len = self.volume.len_pages();
@@ -439,6 +451,7 @@ impl Space {
             table.free_image(freed);
             table.images = Images { newest, previous, next: 0 };
             table.name_newest();
+            table.age_free();
         });
     }
 

@@ -1,5 +1,6 @@
 //! The extent table: what each extent is for, and what of it is free.
 
+use super::discard::Blocks;
 use super::heat::Heat;
 use super::liveness::Liveness;
 use super::reserve::Images;
@@ -46,6 +47,7 @@ pub(super) struct Extent {
     /// Bytes of the records in it that only views refer to.
     pub(super) held: u64,
     pub(super) heat: Heat,
+    pub(super) blocks: Blocks,
 }
 
 impl Extent {
@@ -61,14 +63,21 @@ impl Extent {
         live: 0,
         held: 0,
         heat: Heat::NONE,
+        blocks: Blocks::Unused,
     };
 
     /// Free, prepared and withheld as this one is.
     pub(super) fn freed(&self) -> Self {
-        Self { prepared: self.prepared, withheld: self.withheld, ..Self::FREE }
+        let blocks = Blocks::Used { checkpoints: 0 };
+        Self { prepared: self.prepared, withheld: self.withheld, blocks, ..Self::FREE }
     }
 
     pub(super) fn is_free(&self) -> bool {
+        self.is_vacant() && self.blocks != Blocks::Discarded
+    }
+
+    /// Whether it is free, or would be if it were not discarded.
+    pub(super) fn is_vacant(&self) -> bool {
         self.state.role == Role::Free && !self.reserved && !self.withheld
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Usage {
     pub(crate) kept_live: u64,
     /// Those with records that only views refer to.
     pub(crate) held: u64,
+    /// Free ones that were discarded.
+    pub(crate) discarded: u64,
     /// Those with live records that could not be read.
     pub(crate) set_aside: u64,
 }
@@ -77,6 +79,7 @@ impl Usage {
             Role::Free | Role::Super => return self.used += u64::from(extent.reserved),
         };
         *of_role += 1;
+        self.discarded += u64::from(extent.is_vacant() && !extent.is_free());
         self.used += u64::from(role != Role::Free);
         self.held += u64::from(extent.held > 0);
         self.set_aside += u64::from(extent.live > 0 && extent.collected == Collected::Done);

@@ -155,6 +155,9 @@ pub struct Metrics {
     pub image_bytes: u64,
     /// Space of the volume that nothing takes, in bytes.
     pub free_bytes: u64,
+    /// Of that, extents whose blocks were given back, or may have been before the store was opened
+    /// (see [`discard`](crate::Options::discard)), in bytes.
+    pub discarded_bytes: u64,
     /// Live records, with their headers, in bytes.
     pub live_bytes: u64,
     /// Live bytes of records beside their keys for each byte of the extents that they are in; None

@@ -76,7 +76,7 @@ fn counters(metrics: &Metrics) -> [Named; 9] {
 }
 
 /// Rows of what it holds.
-fn space(metrics: &Metrics) -> [Named; 18] {
+fn space(metrics: &Metrics) -> [Named; 19] {
     [
         ("keys", metrics.keys, count),
         ("volume", metrics.volume_bytes, bytes),
@@ -86,6 +86,7 @@ fn space(metrics: &Metrics) -> [Named; 18] {
         ("large values", metrics.large_bytes, bytes),
         ("checkpoints", metrics.image_bytes, bytes),
         ("free", metrics.free_bytes, bytes),
+        ("discarded", metrics.discarded_bytes, bytes),
         ("live", metrics.live_bytes, bytes),
         ("used", metrics.used_bytes, bytes),
         ("used at most", metrics.allowed_bytes, bytes),

@@ -4,6 +4,7 @@ use super::trace::{Event, Pages, Trace};
 use crate::device::Device;
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::sync::{self, Arc, Duration, Mutex};
+use std::collections::BTreeSet;
 use std::io;
 
 /// What a device writes whole or not at all.
@@ -42,6 +43,9 @@ struct Inner {
     injection: Option<Injection>,
     /// A page that reads fail at.
     unreadable: Option<u64>,
+    /// Pages that were discarded and not allocated since: a write to one might find the disk full.
+    holes: BTreeSet<u64>,
+    refuses_discards: bool,
     closed: bool,
 }
 
@@ -62,6 +66,8 @@ impl SimDevice {
             operations: 0,
             injection: None,
             unreadable: None,
+            holes: BTreeSet::new(),
+            refuses_discards: false,
             closed: false,
         };
         Self { inner: Arc::new(Mutex::new(inner)), latency: Duration::ZERO }
@@ -105,6 +111,16 @@ impl SimDevice {
     /// What reads return now: the image of a machine that does not crash.
     pub(crate) fn pages(&self) -> Pages {
         self.inner.lock().pages.clone()
+    }
+
+    /// Lets it have no use for what is discarded.
+    pub(crate) fn refuse_discards(&self) {
+        self.inner.lock().refuses_discards = true;
+    }
+
+    /// Pages that were discarded and not allocated since.
+    pub(crate) fn holes(&self) -> usize {
+        self.inner.lock().holes.len()
     }
 
     /// What happened so far.
@@ -183,6 +199,8 @@ impl Device for SimDevice {
             let mut inner = self.inner.lock();
             let count = (buf.len() / PAGE_BYTES) as u64;
             assert!(page.0 + count <= inner.pages.len(), "a write beyond the end");
+            let hole = inner.holes.range(page.0..page.0 + count).next();
+            assert_eq!(hole, None, "S1: what is written to has space");
             match inner.begin()? {
                 Some(Fault::FailsHalfway) => {
                     let half = &buf[..(count / 2) as usize * PAGE_BYTES];
@@ -236,12 +254,39 @@ impl Device for SimDevice {
             return Err(failure(fault));
         }
         inner.pages.cut(pages);
+        inner.holes.split_off(&pages);
         inner.trace.events.push(Event::Cut(pages));
         Ok(())
     }
 
-    fn discard(&self, _: PageNo, _: u64) -> io::Result<()> {
+    /// Until a barrier, pages hold zeros or what they held.
+    fn discard(&self, page: PageNo, count: u64) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if let Some(fault) = inner.begin()? {
+            return Err(failure(fault));
+        }
+        if inner.refuses_discards {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let zeros = vec![0; count as usize * PAGE_BYTES];
+        inner.put(page, &zeros);
+        let id = inner.trace.begin_write(page, &zeros);
+        inner.trace.events.push(Event::WriteEnd(id));
+        inner.holes.extend(page.0..page.0 + count);
         Ok(())
+    }
+
+    fn allocate(&self, page: PageNo, count: u64) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if let Some(fault) = inner.begin()? {
+            return Err(failure(fault));
+        }
+        inner.holes.retain(|at| !(page.0..page.0 + count).contains(at));
+        Ok(())
+    }
+
+    fn may_have_holes(&self) -> io::Result<bool> {
+        Ok(!self.inner.lock().holes.is_empty())
     }
 
     fn close(&self) {
