@@ -40,6 +40,36 @@ pub struct Info {
     pub cache_bytes: usize,
     /// Commit batches that may be on their way at once.
     pub pipeline_depth: usize,
+    /// Whether blocks of free extents are given back.
+    pub discard: Discard,
+}
+
+/// Whether blocks of free extents are given back (see [`Options::discard`]).
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+/// assert_eq!(db.info().discard, extentdb::Discard::Off);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Discard {
+    /// They are not.
+    Off,
+    /// They are, as far as is known.
+    On,
+    /// It was tried, and the file system or the device does not take them.
+    Unsupported,
+}
+
+impl fmt::Display for Discard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::Unsupported => "not supported here",
+        })
+    }
 }
 
 impl Info {
@@ -48,6 +78,7 @@ impl Info {
         superblock: &Superblock,
         options: &Options,
         len_pages: u64,
+        discard: Discard,
     ) -> Self {
         let page = PAGE_BYTES as u64;
         Self {
@@ -61,6 +92,7 @@ impl Info {
             large_min: options.large_min,
             cache_bytes: options.cache_bytes,
             pipeline_depth: options.pipeline_depth,
+            discard,
         }
     }
 }
@@ -76,6 +108,7 @@ impl fmt::Display for Info {
         writeln!(f, "large values from    {} bytes", u64::from(self.large_min) + 1)?;
         writeln!(f, "cache bytes          {}", self.cache_bytes)?;
         writeln!(f, "pipeline depth       {}", self.pipeline_depth)?;
+        writeln!(f, "discard              {}", self.discard)?;
         write!(f, "{}", self.device)
     }
 }

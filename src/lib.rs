@@ -85,7 +85,7 @@ pub use device::{
 pub use durability::{Durability, SyncWindow};
 pub use error::{Error, Result};
 pub use health::Health;
-pub use info::Info;
+pub use info::{Discard, Info};
 pub use iter::{Entry, Iter, Keys};
 pub use metrics::{Collection, Latency, Metrics, Stage, Written};
 pub use options::Options;

@@ -61,6 +61,7 @@ pub struct Options {
     pub(crate) evidence_after: Duration,
     pub(crate) replay_time: Duration,
     pub(crate) garbage_ratio: f64,
+    pub(crate) discard: bool,
     /// Bytes of a slice of a checkpoint, and of log below which none is due.
     pub(crate) slice_bytes: usize,
     pub(crate) checkpoint_log_bytes: u64,
@@ -87,6 +88,7 @@ impl Default for Options {
             evidence_after: EVIDENCE_AFTER,
             replay_time: Duration::from_secs(2),
             garbage_ratio: 0.5,
+            discard: false,
             slice_bytes: 32 << 10,
             checkpoint_log_bytes: 64 << 20,
             on_fatal: None,
@@ -325,6 +327,25 @@ impl Options {
     /// ```
     pub fn garbage_ratio(mut self, ratio: f64) -> Self {
         self.garbage_ratio = ratio;
+        self
+    }
+
+    /// Whether the blocks of extents that stay free are given back to the file system, or to a device that
+    /// takes them, while the volume is open. Default: false.
+    ///
+    /// What the store takes up on disk then follows what it holds, within its file as well. But what is
+    /// used again has to be allocated again, and filled with zeros before the log goes there; and it may
+    /// have been taken by others: a put is then refused as `Full`, as where a file cannot grow.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// let db = extentdb::Options::new().discard(true).volume_bytes(1 << 20).open(&path)?;
+    /// assert_eq!(db.info().discard, extentdb::Discard::On);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn discard(mut self, discard: bool) -> Self {
+        self.discard = discard;
         self
     }
 

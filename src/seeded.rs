@@ -152,6 +152,24 @@ bugs! {
     StoredFreeMap,
     /// The collector copies what fails its checksum under a new one.
     DamageCopied,
+    /// A footer is taken to list all of its extent.
+    PartOfExtentListed,
+    /// The end of a file is given back though a checkpoint names it.
+    NamedGivenBack,
+    /// Extents that were taken since a checkpoint are thought not to be named by it.
+    TakenUnnoticed,
+    /// The end of a file is cut off, and the superblocks name it.
+    CutBeforeSuperblocks,
+    /// The end of a file is cut off, and the older superblock names it.
+    OneSuperblockShorter,
+    /// What waits to be free is discarded.
+    DiscardedBeforeFree,
+    /// What was discarded is written to, and has no space.
+    HolesUsed,
+    /// What may have been discarded before an open is taken to have space.
+    HolesForgotten,
+    /// What a superblock lists as prepared is discarded.
+    PreparedDiscarded,
     /// A condition is decided when it is ordered.
     ConditionDecidedEarly,
     /// A swap takes effect if the key is there at all.

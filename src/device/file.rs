@@ -16,6 +16,9 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+/// The unit of `st_blocks`.
+const STAT_BLOCK_BYTES: i64 = 512;
+
 /// A regular file or block device that this process holds the lock of.
 #[derive(Debug)]
 pub(crate) struct FileDevice {
@@ -199,11 +202,44 @@ impl Device for FileDevice {
         })
     }
 
+    fn shrink(&self, pages: u64) -> io::Result<()> {
+        self.with_fd(|fd| {
+            let _growing = self.growing.lock();
+            if self.kind == Kind::BlockDevice || pages >= self.len_pages() {
+                return Ok(());
+            }
+            ftruncate(fd, bytes_of(pages)?)?;
+            self.pages.store(pages, Ordering::Release);
+            Ok(())
+        })
+    }
+
     fn discard(&self, page: PageNo, count: u64) -> io::Result<()> {
         self.with_fd(|fd| match (count, self.kind) {
             (0, _) => Ok(()),
             (_, Kind::File) => punch(fd, page, count),
             (_, Kind::BlockDevice) => discard_blocks(fd, page, count),
+        })
+    }
+
+    fn allocate(&self, page: PageNo, count: u64) -> io::Result<()> {
+        self.with_fd(|fd| match self.kind {
+            Kind::BlockDevice => Ok(()),
+            Kind::File => {
+                let (from, len) = (bytes_of(page.0)?, bytes_of(count)?);
+                match allocate(fd, FallocateFlags::empty(), from, len) {
+                    // So it was when the file grew.
+                    Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+                    allocated => Ok(allocated?),
+                }
+            }
+        })
+    }
+
+    fn may_have_holes(&self) -> io::Result<bool> {
+        self.with_fd(|fd| {
+            let stat = fstat(fd)?;
+            Ok(self.kind == Kind::File && stat.st_blocks * STAT_BLOCK_BYTES < stat.st_size)
         })
     }
 
@@ -258,11 +294,10 @@ fn extend(fd: BorrowedFd<'_>, have: u64, pages: u64) -> io::Result<()> {
     }
 }
 
-/// Drops a file's pages and keeps its size. Doing nothing would fulfil the contract too, so a
-/// filesystem that cannot punch holes is none the worse for it.
+/// Drops a file's pages and keeps its size.
 fn punch(fd: BorrowedFd<'_>, page: PageNo, count: u64) -> io::Result<()> {
     let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    done_or_unsupported(allocate(fd, mode, bytes_of(page.0)?, bytes_of(count)?))
+    Ok(allocate(fd, mode, bytes_of(page.0)?, bytes_of(count)?)?)
 }
 
 /// fallocate, which signals interrupt on some filesystems.
@@ -296,14 +331,8 @@ fn discard_blocks(fd: BorrowedFd<'_>, page: PageNo, count: u64) -> io::Result<()
     // SAFETY: the descriptor is open for the length of the borrow, and BLKDISCARD only reads
     // the two numbers it is given.
     let outcome = unsafe { ioctl::blkdiscard(fd.as_raw_fd(), &[offset, len]) };
-    done_or_unsupported(outcome.map(drop))
-}
-
-fn done_or_unsupported(outcome: nix::Result<()>) -> io::Result<()> {
-    match outcome {
-        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
-        outcome => Ok(outcome?),
-    }
+    outcome?;
+    Ok(())
 }
 
 /// Which of the bytes `part` of two buffers in a row are in the first, of `head` bytes, and which in the
@@ -418,6 +447,27 @@ mod tests {
             file.set_len(bytes).unwrap();
             let read = device.read(PageNo(0), &mut filled(4, 0)).unwrap_err();
             assert_eq!(read.kind(), ErrorKind::UnexpectedEof, "{bytes}: {read}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_cut_and_grows_again() {
+        let dir = temp_dir();
+        let device = device(&dir, 256);
+        device.write(PageNo(0), &filled(256, 5)).unwrap();
+        device.shrink(300).unwrap();
+        assert_eq!(device.len_pages(), 256);
+        device.shrink(9).unwrap();
+        let len = || std::fs::metadata(dir.path().join("volume")).unwrap().len();
+        assert_eq!((device.len_pages(), len()), (9, 9 * PAGE_BYTES as u64));
+        let mut buf = filled(1, 0);
+        let read = device.read(PageNo(9), &mut buf).unwrap_err();
+        assert_eq!(read.kind(), ErrorKind::UnexpectedEof);
+        device.grow(20).unwrap();
+        assert_eq!((device.len_pages(), len()), (20, 20 * PAGE_BYTES as u64));
+        for (page, byte) in [(8, 5), (9, 0), (19, 0)] {
+            device.read(PageNo(page), &mut buf).unwrap();
+            assert!(buf.iter().all(|&found| found == byte), "page {page}");
         }
     }
 

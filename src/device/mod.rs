@@ -93,10 +93,19 @@ pub(crate) trait Device: Send + Sync + std::fmt::Debug {
     /// where they exist already. Durable after a barrier.
     fn grow(&self, pages: u64) -> io::Result<()>;
 
+    /// Makes all but the first `pages` pages not exist, where the device can: it is then as long, or as
+    /// long as before. No page that goes may be in use. Durable after a barrier.
+    fn shrink(&self, pages: u64) -> io::Result<()>;
+
     /// Tells the device that `count` pages from `page` on hold nothing of value. What they read
-    /// as afterwards is undefined.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no page is given up while a volume is open"))]
+    /// as afterwards is undefined. Fails with `Unsupported` where the device has no use for that.
     fn discard(&self, page: PageNo, count: u64) -> io::Result<()>;
+
+    /// Has space for `count` pages from `page` on, which may have been discarded.
+    fn allocate(&self, page: PageNo, count: u64) -> io::Result<()>;
+
+    /// Whether pages may have no space, as they were discarded.
+    fn may_have_holes(&self) -> io::Result<bool>;
 
     /// Releases the device and its lock once transfers under way have ended. Every later call
     /// fails.

@@ -431,6 +431,8 @@ pub(super) mod tests {
         opened.device.grow(256).unwrap();
         let refused = opened.device.grow(257).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::StorageFull);
+        opened.device.shrink(9).unwrap();
+        assert_eq!(opened.device.len_pages(), 256);
         opened.device.discard(PageNo(0), 256).unwrap();
         let second = open(path, DirectIo::Preferred, false);
         let own = std::process::id();

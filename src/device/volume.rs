@@ -161,6 +161,38 @@ impl Volume {
         }
     }
 
+    /// Makes all but the first `pages` pages not exist. Before, `write_superblocks` has both of them say
+    /// so, durably (S2): an open refuses a volume that is shorter than its superblock says.
+    pub(crate) fn shrink(
+        &self,
+        pages: u64,
+        write_superblocks: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        self.pages.store(pages, Ordering::Release);
+        if !seeded(Bug::CutBeforeSuperblocks) {
+            write_superblocks()?;
+        }
+        // A file system that does not take them back leaves space at the end that nobody uses.
+        let _ = self.device.shrink(pages);
+        Ok(())
+    }
+
+    /// As [`Device::discard`].
+    pub(crate) fn discard(&self, page: PageNo, count: u64) -> Result<()> {
+        self.device.discard(page, count).map_err(|e| self.error("discard", page, e))
+    }
+
+    /// As [`Device::allocate`].
+    pub(crate) fn allocate(&self, page: PageNo, count: u64) -> Result<()> {
+        if seeded(Bug::HolesUsed) {
+            return Ok(());
+        }
+        match self.device.allocate(page, count) {
+            Err(e) if is_out_of_space(&e) => Err(Error::Full { pinned_by: None }),
+            allocated => allocated.map_err(|e| self.error("grow", page, e)),
+        }
+    }
+
     pub(crate) fn close(&self) {
         self.device.close();
     }

@@ -13,7 +13,7 @@ use super::core::{Backlog, Core};
 use super::creation;
 use crate::device::Purpose;
 use crate::error::{Error, Result};
-use crate::extent::bytes_of;
+use crate::extent::{Worth, bytes_of};
 use crate::format::extent_state::ExtentState;
 use crate::format::ids::{
     BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, pages_for,
@@ -351,7 +351,27 @@ impl Checkpointer {
         self.core.garbage_bell.ring();
     }
 
+    /// Gives the end of the file back, where neither checkpoint names it and that is worth it. Whether it
+    /// did.
+    pub(super) fn shrink(&self, worth: Worth) -> Result<bool> {
+        self.log.check_alive()?;
+        let shrunk = self.core.space.shrink(worth, || {
+            let copies = if seeded(Bug::OneSuperblockShorter) { 1 } else { 2 };
+            (0..copies).try_for_each(|_| self.write_superblock(|_| {}))
+        });
+        shrunk.map_err(|error| self.log.failure(error))
+    }
+
+    /// Discards some extents that stay free, or all that are free if somebody `asked`. Whether it did.
+    pub(super) fn discard_free(&self, asked: bool) -> Result<bool> {
+        self.log.check_alive()?;
+        let write_superblocks = || (0..2).try_for_each(|_| self.write_superblock(|_| {}));
+        let discarded = self.core.space.discard(asked, write_superblocks);
+        discarded.map_err(|error| self.log.failure(error))
+    }
+
     fn begin(&self) -> Image {
+        self.core.space.begin_image();
         // The log position first: whatever is applied after it is in the log after it too.
         let begun = self.core.backlog();
         let anchor = self.log.settled();

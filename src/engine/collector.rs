@@ -22,7 +22,7 @@ use super::renewal::Renewal;
 use super::scan::for_each_record;
 use super::victims::{Choice, choose, least_gain};
 use crate::error::{Error, Result};
-use crate::extent::{Candidate, Collected, Plan, Usage, bytes_of};
+use crate::extent::{Candidate, Collected, Plan, Usage, Worth, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation};
 use crate::metrics::{Collection, Noted};
 use crate::seeded::{Bug, seeded};
@@ -35,6 +35,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// than what is logged to have it back.
 const LEFT_PART: u64 = 4;
 const LEFT_PAGES: u64 = 4;
+
+/// Checkpoints that are written to give the end of the file back: two replace those that name it, or are
+/// in it, and others the log that they keep there.
+const MOST_CUTS: u32 = 6;
+/// Extents that the log leaves for it: its own, and the one that comes next in any case.
+const MOST_LEFT: u32 = 2;
 
 /// Records that are looked at between two rests: as many as take no longer than a read.
 const RECORDS_AT_A_TIME: usize = 64;
@@ -121,6 +127,43 @@ impl Collector {
             if !self.round(work, now, &pacer)? && !self.evacuate(work, None, false, &pacer)? {
                 break;
             }
+        }
+        self.shrink(&pacer)?;
+        while self.checkpointer.discard_free(true)? {}
+        Ok(())
+    }
+
+    /// Gives the end of the file back, where that is worth it. The log leaves it; checkpoints that name
+    /// it, or are in it, are replaced; what is left in it and has garbage is collected.
+    fn shrink(&self, pacer: &Pacer<'_>) -> Result<()> {
+        for _ in 0..MOST_CUTS {
+            let Some(turn) = self.take_turn(|| false) else { break };
+            if self.checkpointer.shrink(Worth::Some)? {
+                continue;
+            }
+            let gain = least_gain(&self.core);
+            let Some(end) = self.core.space.end_to_empty(Worth::Some, gain) else { break };
+            let written = match self.leave(end) {
+                Ok(()) => self.checkpointer.run(),
+                error => error,
+            };
+            match written {
+                Err(Error::Full { .. }) => break,
+                written => written?,
+            }
+            let now = self.core.space.newest_incarnation();
+            while self.round(&mut turn.work(), now, pacer)? {}
+        }
+        Ok(())
+    }
+
+    /// Has the log go on before `end`, if it is there or after it.
+    fn leave(&self, end: ExtentNo) -> Result<()> {
+        for _ in 0..MOST_LEFT {
+            if self.log.open_extent().is_none_or(|(extent, _)| extent < end) {
+                break;
+            }
+            self.log.leave_extent()?;
         }
         Ok(())
     }
@@ -224,6 +267,13 @@ impl Collector {
         if self.renewal.quarantine.lock().turn_over() {
             return Ok(true);
         }
+        if self.checkpointer.shrink(Worth::Much)? {
+            return Ok(true);
+        }
+        if self.checkpointer.discard_free(false)? {
+            pacer.pause();
+            return Ok(true);
+        }
         self.core.take_stock();
         if !self.core.governor.is_due() {
             self.noted.set(Collection::AtEase);
@@ -267,9 +317,10 @@ impl Collector {
                 true => self.core.governor.expect(),
                 false => self.core.governor.learn(0, Duration::ZERO),
             }
-            self.noted.set(match usage.held {
+            self.noted.set(match (usage.held, usage.set_aside) {
                 _ if wants_checkpoint => Collection::AwaitsCheckpoint,
-                0 => Collection::NothingToGain,
+                (0, 0) => Collection::NothingToGain,
+                (0, _) => Collection::SetAside,
                 _ => Collection::HeldByPins,
             });
             return Ok(self.checkpoint(&usage, pacer)? || self.last_resort(work, since, pacer)?);

@@ -33,6 +33,8 @@ pub(crate) struct Core {
     /// What replay had to do at open, and what has been applied since.
     replayed_bytes: AtomicU64,
     records: AtomicU64,
+    /// Bytes that the collector read.
+    collection_read_bytes: AtomicU64,
     /// What one pass over records changes; empty between two.
     changes: Mutex<LiveChanges>,
 }
@@ -82,6 +84,7 @@ impl Core {
             readers: Readers::default(),
             replayed_bytes: AtomicU64::new(0),
             records: AtomicU64::new(0),
+            collection_read_bytes: AtomicU64::new(0),
             changes: Mutex::default(),
         }
     }
@@ -90,6 +93,16 @@ impl Core {
     pub(super) fn count_replayed(&self, replayed: Backlog) {
         self.records.fetch_add(replayed.records, Ordering::Relaxed);
         self.replayed_bytes.fetch_add(replayed.log_bytes, Ordering::Relaxed);
+    }
+
+    /// The collector read so many bytes.
+    pub(super) fn count_collection_read(&self, bytes: usize) {
+        self.collection_read_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes that the collector read so far.
+    pub(super) fn collection_read_bytes(&self) -> u64 {
+        self.collection_read_bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes of an extent.

@@ -19,7 +19,7 @@ use crate::sync::Arc;
 use crate::wal::{Listing, Tail, begin_epoch};
 
 /// Extents of a new file that may grow.
-const FIRST_EXTENTS: u64 = 8;
+pub(super) const FIRST_EXTENTS: u64 = 8;
 
 /// Begins a volume: from now on it is ours to finish. Returns the marker.
 pub(super) fn begin(

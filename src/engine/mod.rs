@@ -30,8 +30,10 @@ mod relocation;
 mod renewal;
 mod room;
 mod scan;
+mod sparse;
 mod stored;
 mod submit;
+mod verify;
 mod victims;
 mod workers;
 mod write;
@@ -49,7 +51,7 @@ use crate::format::ids::PAGE_BYTES;
 use crate::format::location::Location;
 use crate::format::superblock::Superblock;
 use crate::index::View;
-use crate::info::Info;
+use crate::info::{Discard, Info};
 use crate::metrics::{Counter, Metrics, Recorder, Stage};
 use crate::options::Options;
 use crate::report::OpenReport;
@@ -238,7 +240,12 @@ impl Engine {
 
     pub(crate) fn info(&self) -> Info {
         let len_pages = self.core.volume.len_pages();
-        Info::new(self.device.clone(), &self.opened_with, &self.options, len_pages)
+        let discard = match (self.options.discard, self.core.space.cannot_discard()) {
+            (false, _) => Discard::Off,
+            (true, false) => Discard::On,
+            (true, true) => Discard::Unsupported,
+        };
+        Info::new(self.device.clone(), &self.opened_with, &self.options, len_pages, discard)
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
@@ -257,8 +264,10 @@ impl Engine {
         metrics.used_bytes = bytes(usage.used);
         metrics.allowed_bytes = bytes(self.core.allowed_extents());
         metrics.held_bytes = bytes(usage.held);
+        metrics.set_aside_bytes = bytes(usage.set_aside);
         metrics.collection = self.collector.collection();
         metrics.moved_large_bytes = self.collector.moved_large_bytes();
+        metrics.collection_read_bytes = self.core.collection_read_bytes();
         let pins = self.core.index.pins();
         metrics.pins = pins.count as u64;
         metrics.oldest_pin_age = pins.oldest_since.map(|since| since.elapsed());
@@ -270,6 +279,7 @@ impl Engine {
         metrics.large_bytes = bytes(usage.large);
         metrics.image_bytes = bytes(usage.image);
         metrics.free_bytes = bytes(usage.free);
+        metrics.discarded_bytes = bytes(usage.discarded);
         metrics
     }
 

@@ -107,7 +107,12 @@ impl Engine {
                 superblock.extent_pages,
                 max_pages,
                 options.slice_bytes,
-            ),
+            )
+            .discarding(
+                options.discard,
+                options.discard || medium.device.may_have_holes().unwrap_or(true),
+            )
+            .shrinking_to(Geometry::of(&superblock).first_pages(creation::FIRST_EXTENTS)),
             options.garbage_ratio,
             options.on_fatal.clone(),
         ));

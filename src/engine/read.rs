@@ -2,20 +2,16 @@
 
 use super::Engine;
 use super::cache::Place;
+use super::verify::{self, Fault};
 use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
-use crate::format::ids::{PAGE_BYTES, PageNo, pages_for};
+use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::format::large::{self, BLOCK_BYTES, LargeHeader, LargeIdentity, LargeShape};
 use crate::format::location::{Home, Location};
-use crate::format::log_page::{self, LogHeader, PageKind, pages_for_stream};
-use crate::format::value_record::{self, ValueIdentity, record_len};
 use crate::metrics::{Counter, Stage};
 use crate::seeded::{Bug, seeded};
 use crate::value::Value;
 use std::ops::Range;
-
-/// Why bytes that were read are not the value.
-type Fault = &'static str;
 
 /// How often the device is asked before what it says is taken for its last word.
 const ATTEMPTS: usize = 2;
@@ -106,14 +102,9 @@ impl Engine {
 
     /// Pages that hold the whole value at `location`.
     pub(super) fn pages_of(key: &[u8], location: Location) -> usize {
-        let at = location.offset() as usize;
         match location.home() {
-            Home::Log => pages_for_stream(at + key.len() + location.value_len() as usize),
             Home::Large => shape_of(key, location).pages() as usize,
-            Home::Value => {
-                let end = at + record_len(key.len(), location.value_len());
-                pages_for(end as u64) as usize
-            }
+            Home::Log | Home::Value => verify::pages_of_record(key, location),
         }
     }
 
@@ -140,9 +131,9 @@ impl Engine {
         buf: &mut [u8],
     ) -> Result<Range<usize>, Fault> {
         match location.home() {
-            Home::Log => self.verify_log(key, location, buf),
+            Home::Log => self.core.verify_log(key, location, buf),
             Home::Large => self.verify_large(key, location, buf),
-            Home::Value => self.verify_packed(key, location, buf),
+            Home::Value => self.core.verify_packed(key, location, buf),
         }
     }
 
@@ -163,62 +154,6 @@ impl Engine {
             }
             _ => Value::from_pages(buf, range),
         }
-    }
-
-    fn verify_log(
-        &self,
-        key: &[u8],
-        location: Location,
-        buf: &mut [u8],
-    ) -> Result<Range<usize>, Fault> {
-        self.verify_log_pages(location.page(), buf)?;
-        let at = log_page::join_payloads(buf) + location.offset() as usize;
-        let start = at + key.len();
-        let own = buf[at..start] == *key;
-        own.then(|| start..start + location.value_len() as usize).ok_or("another key")
-    }
-
-    fn verify_log_pages(&self, first: PageNo, buf: &[u8]) -> Result<(), Fault> {
-        let incarnation = self.core.space.incarnation_of(self.core.space.extent_of(first));
-        let mut before: Option<LogHeader> = None;
-        for (i, page) in buf.chunks_exact(PAGE_BYTES).enumerate() {
-            let header = log_page::open(page, self.core.store, first.plus(i as u64))
-                .ok_or("the page fails its checksum or is not the one that was written here")?;
-            let sound = header.kind == PageKind::Batch
-                && (Some(header.incarnation) == incarnation || seeded(Bug::EarlierLifeRead))
-                && before.is_none_or(|before| {
-                    header.batch == before.batch && header.index == before.index + 1
-                });
-            if !sound {
-                return Err("the page is of an earlier life of its extent");
-            }
-            before = Some(header);
-        }
-        Ok(())
-    }
-
-    fn verify_packed(
-        &self,
-        key: &[u8],
-        location: Location,
-        buf: &[u8],
-    ) -> Result<Range<usize>, Fault> {
-        let at = location.offset() as usize;
-        let end = at + record_len(key.len(), location.value_len());
-        let identity = self.identity_of_packed(location).ok_or("there is no such extent")?;
-        value_record::open(&buf[at..end], identity, key, location.value_len())
-            .map(|range| at + range.start..at + range.end)
-            .ok_or("the packed record is damaged or not the one that was written here")
-    }
-
-    fn identity_of_packed(&self, location: Location) -> Option<ValueIdentity> {
-        let extent = self.core.space.extent_of(location.page());
-        Some(ValueIdentity {
-            store: self.core.store,
-            page: location.page(),
-            offset: location.offset(),
-            incarnation: self.core.space.incarnation_of(extent)?,
-        })
     }
 
     fn verify_large(
@@ -333,6 +268,7 @@ mod tests {
     use super::*;
     use crate::device::Purpose;
     use crate::format::ids::ExtentNo;
+    use crate::format::value_record::{self, record_len};
     use crate::options::Options;
 
     #[test]
@@ -348,7 +284,7 @@ mod tests {
         for (offset, len, pages) in [(0, 0, 1), (4072, 100, 2), (4088, 0, 2), (4048, 5000, 3)] {
             let value = &value[..len];
             let location = Location::value(page, offset, len as u32);
-            let identity = engine.identity_of_packed(location).unwrap();
+            let identity = engine.core.identity_of_packed(location).unwrap();
             assert_eq!(Some(identity.incarnation), space.incarnation_of(extent));
             let mut buf = engine.core.pool.take(pages).unwrap();
             buf.fill(0xff);

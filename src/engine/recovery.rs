@@ -345,6 +345,7 @@ fn rebuild(
     if tail.successor != tail.extent && !core.space.adopt_successor(tail.successor) {
         return Err(corrupt(tail.next_page(), "the log's successor is in use").into());
     }
+    core.space.expect_holes();
     for &spare in &superblock.spares {
         core.space.adopt_spare(spare);
     }

@@ -1,8 +1,9 @@
 //! Walking over the records of an extent, as the collector does. What is damaged or cannot be read
-//! is passed over: the values in it cannot be moved.
+//! is passed over: the values in it cannot be moved. Where little is live, [`sparse`] reads only that.
 
 use super::core::Core;
 use super::pacer::Pacer;
+use super::sparse;
 use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
@@ -14,12 +15,13 @@ use crate::format::value_record::{self, ValueIdentity};
 use crate::seeded::{Bug, seeded};
 
 /// Pages that are read at a time: few, as a `get` may have to wait for them.
-const READ_PAGES: usize = 32;
+pub(super) const READ_PAGES: usize = 32;
 
 /// What looks at a record: its key, location and value.
-type Visit<'a> = dyn FnMut(&[u8], Location, &[u8]) -> Result<()> + 'a;
+pub(super) type Visit<'a> = dyn FnMut(&[u8], Location, &[u8]) -> Result<()> + 'a;
 
-/// Shows every record beside its key in `extent` that is whole.
+/// Shows every record beside its key in `extent` that is whole, or only those to which the index
+/// refers.
 pub(super) fn for_each_record(
     core: &Core,
     extent: ExtentNo,
@@ -27,6 +29,9 @@ pub(super) fn for_each_record(
     pacer: &Pacer<'_>,
     mut visit: impl FnMut(&[u8], Location, &[u8]) -> Result<()>,
 ) -> Result<()> {
+    if state.role == Role::Log && sparse::for_each_live(core, extent, state, pacer, &mut visit)? {
+        return Ok(());
+    }
     let pages = core.space.extent_pages() as usize;
     let first = PageNo(u64::from(extent.0) * pages as u64);
     let mut bytes = read_extent(core, first, pages, pacer)?;
@@ -45,6 +50,7 @@ fn read_extent(core: &Core, first: PageNo, pages: usize, pacer: &Pacer<'_>) -> R
     let mut bytes = core.pool.take(pages)?;
     for (i, window) in bytes.chunks_mut(READ_PAGES * PAGE_BYTES).enumerate() {
         pacer.pause();
+        core.count_collection_read(window.len());
         let at = first.plus((i * READ_PAGES) as u64);
         let Err(error) = core.volume.read(at, window) else { continue };
         if matches!(error, Error::Closed) {

@@ -1,5 +1,6 @@
 //! The extent table as an open finds it: from the image, the log, and the index.
 
+use super::discard::Blocks;
 use super::liveness::{KeptCounts, Liveness};
 use super::space::Space;
 use super::table::{Extent, Table};
@@ -79,6 +80,7 @@ impl Space {
             && (entry.state.role == Role::Free || seeded(Bug::StoredFreeMap))
         {
             entry.prepared = true;
+            entry.blocks = Blocks::Unused;
             entry.state.role = Role::Free;
         }
     }

@@ -1,6 +1,7 @@
 //! Extents: which hold what, where there is room, and the large values in them.
 
 mod adopt;
+mod discard;
 mod evacuate;
 mod heat;
 mod image_size;
@@ -10,6 +11,7 @@ mod readers;
 mod reclaim;
 mod reserve;
 mod runs;
+mod shrink;
 mod space;
 mod table;
 mod usage;
@@ -19,6 +21,7 @@ pub(crate) use liveness::{LiveChanges, Liveness};
 pub(crate) use readers::Readers;
 pub(crate) use reclaim::{Candidate, Retired};
 pub(crate) use reserve::Claim;
+pub(crate) use shrink::Worth;
 pub(crate) use space::{Allocation, Space, bytes_of};
 pub(crate) use table::{Collected, LargeRun};
 pub(crate) use usage::Usage;

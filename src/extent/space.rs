@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
 use crate::seeded::{Bug, seeded};
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 
 /// The least by which a file grows, and the fraction of its length if that is more: large
 /// enough that growing is rare, small enough that little is claimed ahead of need.
@@ -38,14 +38,20 @@ pub(crate) struct Space {
     pool: BufferPool,
     pub(super) extent_pages: u32,
     max_pages: u64,
+    /// Pages that it never has fewer than.
+    pub(super) least_pages: u64,
     /// Bytes of the records that the index refers to.
     pub(super) live_bytes: AtomicU64,
     pub(super) table: RwLock<Table>,
     image: ImageSize,
     /// Pages that the next image may have where puts are admitted.
     longest_image: AtomicU64,
-    growing: Mutex<()>,
+    pub(super) growing: Mutex<()>,
     preparing: Mutex<()>,
+    pub(super) discards: bool,
+    pub(super) may_have_holes: bool,
+    /// The device does not take blocks back.
+    pub(super) cannot_discard: AtomicBool,
 }
 
 impl Space {
@@ -63,13 +69,22 @@ impl Space {
             pool,
             extent_pages,
             max_pages,
+            least_pages: u64::MAX,
             live_bytes: AtomicU64::new(0),
             table: RwLock::new(table),
             image: ImageSize::new(slice_bytes),
             longest_image: AtomicU64::new(0),
             growing: Mutex::new(()),
             preparing: Mutex::new(()),
+            discards: false,
+            may_have_holes: false,
+            cannot_discard: AtomicBool::new(false),
         }
+    }
+
+    /// The same volume, which may become as short as `pages`.
+    pub(crate) fn shrinking_to(self, pages: u64) -> Self {
+        Self { least_pages: pages, ..self }
     }
 
     pub(crate) fn extent_pages(&self) -> u32 {
@@ -115,6 +130,11 @@ impl Space {
         for &(extent, bytes) in &changes.held {
             table.extents[extent.0 as usize].held += bytes;
         }
+    }
+
+    /// Bytes of the records in `extent` that the index refers to.
+    pub(crate) fn live_in(&self, extent: ExtentNo) -> u64 {
+        self.table.read().extents[extent.0 as usize].live
     }
 
     /// Bytes of the records that the index refers to, heads included.
@@ -198,7 +218,7 @@ impl Space {
         let table = self.table.read();
         let growth = self.max_pages.saturating_sub(self.volume.len_pages());
         let spare = table.free().saturating_sub(table.floor(Claim::Put, image)) as u64;
-        spare + growth / u64::from(self.extent_pages)
+        spare + growth / u64::from(self.extent_pages) + table.count_discarded()
     }
 
     /// Whether there is room for a put: of a large value of so many `pages`, or of a small one.
@@ -208,7 +228,8 @@ impl Space {
         let table = self.table.read();
         let growth = self.max_pages.saturating_sub(self.volume.len_pages());
         let floor = table.floor(Claim::LargePut, image);
-        growth >= u64::from(self.extent_pages) || table.has_run(pages, self.extent_pages, floor)
+        let may_grow = growth >= u64::from(self.extent_pages) || table.count_discarded() > 0;
+        may_grow || table.has_run(pages, self.extent_pages, floor)
     }
 
     /// Extents of the next image, as `claim` foresees it.
@@ -341,10 +362,14 @@ impl Space {
         self.table.write().add_free(page.0, pages, self.extent_pages);
     }
 
-    /// Grows the volume, unless it has more extents than the `known` ones by now.
+    /// Grows the volume, unless it has more extents than the `known` ones by now; where extents were
+    /// discarded, those are had back first.
     fn grow_beyond(&self, known: usize, extents: u64) -> Result<()> {
         let _one_at_a_time = self.growing.lock();
         if self.table.read().extents.len() > known {
+            return Ok(());
+        }
+        if self.allocate_discarded(extents)? {
             return Ok(());
         }
         let len = self.volume.len_pages();
@@ -425,6 +450,8 @@ impl Space {
         self.change(|table| {
             table.free_image(freed);
             table.images = Images { newest, previous, next: 0 };
+            table.name_newest();
+            table.age_free();
         });
     }
 
@@ -433,6 +460,7 @@ impl Space {
         self.change(|table| {
             table.free_image(freed);
             table.images.previous = 0;
+            table.name_newest_only();
         });
     }
 

@@ -1,14 +1,20 @@
 //! The extent table: what each extent is for, and what of it is free.
 
+use super::discard::Blocks;
 use super::heat::Heat;
 use super::liveness::Liveness;
 use super::reserve::Images;
 use super::runs::FreeRuns;
+use super::shrink::Named;
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PageNo};
 use crate::seeded::{Bug, seeded};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+
+/// Prepared free extents that others leave to the log: its successor, the one after that, and as many
+/// for when it is faster than its preparation.
+const PREPARED_FOR_LOG: usize = 4;
 
 /// How far the collector has come with an extent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +47,7 @@ pub(super) struct Extent {
     /// Bytes of the records in it that only views refer to.
     pub(super) held: u64,
     pub(super) heat: Heat,
+    pub(super) blocks: Blocks,
 }
 
 impl Extent {
@@ -56,14 +63,21 @@ impl Extent {
         live: 0,
         held: 0,
         heat: Heat::NONE,
+        blocks: Blocks::Unused,
     };
 
     /// Free, prepared and withheld as this one is.
     pub(super) fn freed(&self) -> Self {
-        Self { prepared: self.prepared, withheld: self.withheld, ..Self::FREE }
+        let blocks = Blocks::Used { checkpoints: 0 };
+        Self { prepared: self.prepared, withheld: self.withheld, blocks, ..Self::FREE }
     }
 
     pub(super) fn is_free(&self) -> bool {
+        self.is_vacant() && self.blocks != Blocks::Discarded
+    }
+
+    /// Whether it is free, or would be if it were not discarded.
+    pub(super) fn is_vacant(&self) -> bool {
         self.state.role == Role::Free && !self.reserved && !self.withheld
     }
 
@@ -103,6 +117,7 @@ pub(super) struct Table {
     /// Bytes of records that the index referred to once and does no more.
     pub(super) died: u64,
     pub(super) images: Images,
+    pub(super) named: Named,
     pub(super) epoch: Epoch,
     pub(super) serial: u64,
 }
@@ -123,6 +138,7 @@ impl Table {
             newest_from: Incarnation::default(),
             died: 0,
             images: Images::default(),
+            named: Named::UNKNOWN,
             epoch: Epoch(0),
             serial: 0,
         }
@@ -158,6 +174,7 @@ impl Table {
             let incarnation = self.next_incarnation();
             let state = ExtentState { role: Role::Large, incarnation };
             self.extents[number] = Extent { state, ..self.extents[number].freed() };
+            self.named.take(ExtentNo(number as u32));
         }
         let extent_pages = u64::from(extent_pages);
         self.runs.insert(first as u64 * extent_pages, count as u64 * extent_pages);
@@ -203,7 +220,7 @@ impl Table {
         }
     }
 
-    /// The first of `need` adjacent free extents: of as few as there are together. Prepared ones
+    /// The first of `need` adjacent free extents: of as few as there are together. Some prepared ones
     /// are left to the log where others will do.
     pub(super) fn find_adjacent(&self, need: usize) -> Option<usize> {
         let fits = |fits: &dyn Fn(&Extent) -> bool| {
@@ -215,7 +232,8 @@ impl Table {
             let long = together.filter(|&(len, first)| len >= need && fits(&self.extents[first]));
             long.min().map(|(_, first)| first)
         };
-        fits(&|extent| extent.is_free() && !extent.prepared)
+        let spares_prepared = self.spares_prepared();
+        fits(&|extent| extent.is_free() && !(extent.prepared && spares_prepared))
             .or_else(|| fits(&|extent| extent.is_free()))
     }
 
@@ -224,39 +242,53 @@ impl Table {
         self.extents.iter().filter(|extent| extent.is_free()).count()
     }
 
-    /// Sets a free extent aside for the log, a prepared one if there is one, unless that leaves fewer
-    /// than `floor`.
+    /// Sets a free extent aside for the log, unless that leaves fewer than `floor`: a prepared one if there
+    /// is one; but where most are free the first, so that the end of a file comes to be free.
     pub(super) fn reserve(&mut self, floor: usize) -> Option<ExtentNo> {
         let mut free = numbered(&self.extents).filter(|(_, extent)| extent.is_free());
         let (mut chosen, first) = free.next()?;
         let (mut count, mut prepared) = (1, first.prepared);
+        let first = chosen;
         for (number, extent) in free {
             count += 1;
             if extent.prepared && !prepared {
                 (chosen, prepared) = (number, true);
             }
         }
+        if count * 2 > self.extents.len() {
+            chosen = first;
+        }
         (count > floor).then(|| {
             self.extents[chosen.0 as usize].reserved = true;
+            self.named.take(chosen);
             chosen
         })
     }
 
-    /// Takes a free extent for `state`, unless that leaves fewer than `floor`. Prepared ones are
-    /// left to the log where others will do.
+    /// Whether there are so few prepared free extents that the log should have them.
+    fn spares_prepared(&self) -> bool {
+        let prepared = self.extents.iter().filter(|extent| extent.is_free() && extent.prepared);
+        prepared.count() <= PREPARED_FOR_LOG
+    }
+
+    /// Takes the first free extent for `state`, so that the end of a file comes to be free, unless that
+    /// leaves fewer than `floor`. Some prepared ones are left to the log where others will do.
     pub(super) fn take_free(&mut self, state: ExtentState, floor: usize) -> Option<ExtentNo> {
+        let spares_prepared = self.spares_prepared();
         let mut free = numbered(&self.extents).filter(|(_, extent)| extent.is_free());
-        let first = free.next()?.0;
-        let (mut chosen, mut count) = (first, 1);
+        let is_for_log = |extent: &Extent| extent.prepared && spares_prepared;
+        let (mut chosen, first) = free.next()?;
+        let (mut count, mut for_log) = (1, is_for_log(first));
         for (number, extent) in free {
             count += 1;
-            if !extent.prepared && self.extents[chosen.0 as usize].prepared {
-                chosen = number;
+            if for_log && !is_for_log(extent) {
+                (chosen, for_log) = (number, false);
             }
         }
         (count > floor).then(|| {
             let entry = &mut self.extents[chosen.0 as usize];
             *entry = Extent { state, ..entry.freed() };
+            self.named.take(chosen);
             chosen
         })
     }

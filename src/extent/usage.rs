@@ -3,7 +3,7 @@
 use super::space::Space;
 #[cfg(test)]
 use super::table::numbered;
-use super::table::{Extent, Table};
+use super::table::{Collected, Extent, Table};
 use crate::format::extent_state::Role;
 use crate::format::ids::Incarnation;
 
@@ -26,6 +26,10 @@ pub(crate) struct Usage {
     pub(crate) kept_live: u64,
     /// Those with records that only views refer to.
     pub(crate) held: u64,
+    /// Free ones that were discarded.
+    pub(crate) discarded: u64,
+    /// Those with live records that could not be read.
+    pub(crate) set_aside: u64,
 }
 
 impl Space {
@@ -75,8 +79,10 @@ impl Usage {
             Role::Free | Role::Super => return self.used += u64::from(extent.reserved),
         };
         *of_role += 1;
+        self.discarded += u64::from(extent.is_vacant() && !extent.is_free());
         self.used += u64::from(role != Role::Free);
         self.held += u64::from(extent.held > 0);
+        self.set_aside += u64::from(extent.live > 0 && extent.collected == Collected::Done);
         let holds_records = matches!(role, Role::Log | Role::Value);
         let is_open = extent.open || (role == Role::Log && extent.state.incarnation == tail);
         if holds_records && !is_open && extent.held == 0 {

@@ -27,14 +27,18 @@ pub enum Collection {
     HeldByPins,
     /// Nothing: there is no extent with enough garbage to be worth it.
     NothingToGain,
+    /// Nothing: what garbage there is, is beside live records that cannot be read. They stay where they
+    /// are, and are tried again after the next open; a `get` of them says what is wrong.
+    SetAside,
 }
 
-const ALL: [Collection; 5] = [
+const ALL: [Collection; 6] = [
     Collection::AtEase,
     Collection::Collecting,
     Collection::AwaitsCheckpoint,
     Collection::HeldByPins,
     Collection::NothingToGain,
+    Collection::SetAside,
 ];
 
 impl fmt::Display for Collection {
@@ -45,6 +49,7 @@ impl fmt::Display for Collection {
             Self::AwaitsCheckpoint => "awaits a checkpoint",
             Self::HeldByPins => "held by pins",
             Self::NothingToGain => "nothing to gain",
+            Self::SetAside => "beside what cannot be read",
         })
     }
 }

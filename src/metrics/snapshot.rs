@@ -155,6 +155,9 @@ pub struct Metrics {
     pub image_bytes: u64,
     /// Space of the volume that nothing takes, in bytes.
     pub free_bytes: u64,
+    /// Of that, extents whose blocks were given back, or may have been before the store was opened
+    /// (see [`discard`](crate::Options::discard)), in bytes.
+    pub discarded_bytes: u64,
     /// Live records, with their headers, in bytes.
     pub live_bytes: u64,
     /// Live bytes of records beside their keys for each byte of the extents that they are in; None
@@ -169,9 +172,15 @@ pub struct Metrics {
     pub allowed_bytes: u64,
     /// Extents with records that only snapshots and iterators refer to, times their size, in bytes.
     pub held_bytes: u64,
+    /// Extents with live records that garbage collection could not read, and so leaves as they are until
+    /// the next open, times their size, in bytes.
+    pub set_aside_bytes: u64,
     /// Pages of large values that were moved, so that the extents that they were in could be used
     /// for something else, in bytes.
     pub moved_large_bytes: u64,
+    /// Bytes that garbage collection read, of records beside their keys and of footers that say where
+    /// they are.
+    pub collection_read_bytes: u64,
     /// What garbage collection did when it last looked, or why it did nothing.
     pub collection: Collection,
     /// Bytes of values in the cache, with what keeping them takes.

@@ -76,7 +76,7 @@ fn counters(metrics: &Metrics) -> [Named; 9] {
 }
 
 /// Rows of what it holds.
-fn space(metrics: &Metrics) -> [Named; 17] {
+fn space(metrics: &Metrics) -> [Named; 19] {
     [
         ("keys", metrics.keys, count),
         ("volume", metrics.volume_bytes, bytes),
@@ -86,10 +86,12 @@ fn space(metrics: &Metrics) -> [Named; 17] {
         ("large values", metrics.large_bytes, bytes),
         ("checkpoints", metrics.image_bytes, bytes),
         ("free", metrics.free_bytes, bytes),
+        ("discarded", metrics.discarded_bytes, bytes),
         ("live", metrics.live_bytes, bytes),
         ("used", metrics.used_bytes, bytes),
         ("used at most", metrics.allowed_bytes, bytes),
         ("held by pins", metrics.held_bytes, bytes),
+        ("set aside", metrics.set_aside_bytes, bytes),
         ("large values moved", metrics.moved_large_bytes, bytes),
         ("index", metrics.index_bytes, bytes),
         ("cache", metrics.cached_bytes, bytes),
@@ -99,7 +101,7 @@ fn space(metrics: &Metrics) -> [Named; 17] {
 }
 
 /// Rows of what the device did.
-fn traffic(metrics: &Metrics) -> [Named; 10] {
+fn traffic(metrics: &Metrics) -> [Named; 11] {
     [
         ("written to log", metrics.written.log, bytes),
         ("written large", metrics.written.large, bytes),
@@ -111,6 +113,7 @@ fn traffic(metrics: &Metrics) -> [Named; 10] {
         ("barriers", metrics.barriers, count),
         ("reads", metrics.reads, count),
         ("read", metrics.read_bytes, bytes),
+        ("read to collect", metrics.collection_read_bytes, bytes),
     ]
 }
 

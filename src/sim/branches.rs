@@ -123,10 +123,16 @@ impl Images {
 
     fn all_of(moment: &Moment, unsettled: &Candidates) -> Vec<Self> {
         let mut pages = moment.durable.clone();
-        pages.grow(moment.lengths.last().copied().unwrap_or(0));
+        pages.grow(moment.lengths.iter().max().copied().unwrap_or(0));
         let is_open = |(at, _): &(&u64, &Vec<Candidate>)| !moment.settled.contains(at);
         let mut candidates: Candidates =
             unsettled.iter().filter(is_open).map(|(at, all)| (*at, all.clone())).collect();
+        // What was cut off and is there again may hold what it held, or zeros.
+        let zeros: Page = Arc::new([0; PAGE_BYTES]);
+        for (at, page) in pages.there_again().filter(|(_, page)| *page != zeros) {
+            let all = [page, Arc::clone(&zeros)].map(Candidate::Whole);
+            candidates.entry(at).or_insert_with(|| all.to_vec());
+        }
         for (&at, versions) in &moment.pending {
             let old = pages.get(at).unwrap_or_else(|| Arc::new([0; PAGE_BYTES]));
             let all = candidates.entry(at).or_insert_with(|| vec![Candidate::Whole(old)]);

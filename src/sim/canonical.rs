@@ -4,13 +4,16 @@ use super::workload::{Op, Shape};
 use crate::durability::Durability::{Buffered, Synced, Written};
 
 pub(super) const TINY: Shape =
-    Shape { extent_pages: 4, max_pages: 256, fixed: false, large_min: 2000 };
+    Shape { extent_pages: 4, max_pages: 256, fixed: false, large_min: 2000, discards: false };
 pub(super) const SMALL: Shape =
-    Shape { extent_pages: 16, max_pages: 512, fixed: false, large_min: 3000 };
+    Shape { extent_pages: 16, max_pages: 512, fixed: false, large_min: 3000, discards: false };
 /// Full with eight values of a page.
 pub(super) const FULL: Shape = Shape { max_pages: 64, ..TINY };
 pub(super) const FIXED: Shape =
-    Shape { extent_pages: 8, max_pages: 256, fixed: true, large_min: 9000 };
+    Shape { extent_pages: 8, max_pages: 256, fixed: true, large_min: 9000, discards: false };
+
+/// Grows to several times its first size.
+pub(super) const SHRINKING: Shape = Shape { max_pages: 400, ..TINY };
 
 pub(super) fn put(key: u8, len: usize) -> Op {
     Op::Put(key, len, Synced)
@@ -44,6 +47,13 @@ pub(super) fn canonical() -> Vec<Workload> {
         assert!(!workloads.is_empty(), "{VARIABLE}={name}: there is no such workload");
     }
     workloads
+}
+
+/// The operations of one of them.
+pub(super) fn ops_of(name: &str) -> (Shape, Vec<Op>) {
+    let found = all().into_iter().find(|workload| workload.0 == name);
+    let (_, shape, ops) = found.expect("there is such a workload");
+    (shape, ops)
 }
 
 fn all() -> Vec<Workload> {
@@ -552,6 +562,59 @@ fn all() -> Vec<Workload> {
                 .chain((0..11).map(|_| Op::Kill))
                 .chain([delete(0), Op::Again(1), Op::Kill, delete(1), put(9, 1500)])
                 .collect(),
+        ),
+        (
+            "the end of the file is given back",
+            SHRINKING,
+            (0..5)
+                .map(|i| put(i, 60_000))
+                .chain([put(5, 900)])
+                .chain((0..5).map(delete))
+                .chain([Op::Collect, put(1, 50_000), put(2, 60_000), put(3, 70_000), Op::Kill])
+                .chain([delete(1), put(6, 1500), delete(2), delete(3), put(7, 1500)])
+                .chain([Op::Checkpoint, put(6, 1600), Op::Checkpoint, Op::CollectStep])
+                .chain([put(8, 1500), put(9, 60_000), delete(6)])
+                .collect(),
+        ),
+        (
+            "the end of the file goes by itself",
+            SHRINKING,
+            (0..5)
+                .map(|i| put(i, 60_000))
+                .chain((0..5).map(delete))
+                .chain([put(5, 900), Op::CollectStep, put(6, 1500), Op::CollectStep])
+                .chain([Op::CollectStep, Op::Checkpoint, put(6, 900), Op::Checkpoint])
+                .chain([put(6, 901), Op::CollectStep, put(7, 1500), put(8, 9000)])
+                .collect(),
+        ),
+        (
+            "free extents are discarded",
+            Shape { discards: true, fixed: true, max_pages: 160, ..TINY },
+            (0..5)
+                .map(|i| put(i, 30_000))
+                .chain((0..12).map(|i| put(5 + i % 2, 1500)))
+                .chain((0..5).map(delete))
+                .chain([Op::Checkpoint, put(6, 1500), Op::Checkpoint, Op::Collect])
+                .chain([put(1, 30_000), put(2, 1500), Op::Kill, put(3, 60_000), delete(3)])
+                .chain((0..20).map(|i| put(7 + i % 2, 1500)))
+                .chain([Op::Checkpoint, Op::CollectStep, put(4, 900), Op::CollectStep])
+                .chain([Op::Checkpoint, put(4, 901), Op::CollectStep, Op::CollectStep, Op::Kill])
+                .chain((0..8).map(|i| put(9 + i % 2, 1500)))
+                .collect(),
+        ),
+        (
+            "discards wait for what is durable",
+            Shape { discards: true, ..TINY },
+            vec![
+                put(1, 9000),
+                put(2, 10),
+                Op::Delete(1, Buffered),
+                Op::CollectStep,
+                Op::CollectStep,
+                Op::Put(3, 9000, Buffered),
+                Op::CollectStep,
+                put(5, 5),
+            ],
         ),
         ("growth", Shape { max_pages: 400, ..TINY }, (0..6).map(|i| put(i, 60_000)).collect()),
     ]

@@ -47,6 +47,9 @@ struct Inner {
     /// first, in order.
     unseen: BTreeSet<u64>,
     looked_at: Vec<u64>,
+    /// Pages that were discarded and not allocated since: a write to one might find the disk full.
+    holes: BTreeSet<u64>,
+    refuses_discards: bool,
     closed: bool,
 }
 
@@ -69,6 +72,8 @@ impl SimDevice {
             unreadable: None,
             unseen: BTreeSet::new(),
             looked_at: Vec::new(),
+            holes: BTreeSet::new(),
+            refuses_discards: false,
             closed: false,
         };
         Self { inner: Arc::new(Mutex::new(inner)), latency: Duration::ZERO }
@@ -127,6 +132,16 @@ impl SimDevice {
     /// What reads return now: the image of a machine that does not crash.
     pub(crate) fn pages(&self) -> Pages {
         self.inner.lock().pages.clone()
+    }
+
+    /// Lets it have no use for what is discarded.
+    pub(crate) fn refuse_discards(&self) {
+        self.inner.lock().refuses_discards = true;
+    }
+
+    /// Pages that were discarded and not allocated since.
+    pub(crate) fn holes(&self) -> usize {
+        self.inner.lock().holes.len()
     }
 
     /// What happened so far.
@@ -210,6 +225,8 @@ impl Device for SimDevice {
             let mut inner = self.inner.lock();
             let count = (buf.len() / PAGE_BYTES) as u64;
             assert!(page.0 + count <= inner.pages.len(), "a write beyond the end");
+            let hole = inner.holes.range(page.0..page.0 + count).next();
+            assert_eq!(hole, None, "S1: what is written to has space");
             match inner.begin()? {
                 Some(Fault::FailsHalfway) => {
                     let half = &buf[..(count / 2) as usize * PAGE_BYTES];
@@ -257,8 +274,45 @@ impl Device for SimDevice {
         Ok(())
     }
 
-    fn discard(&self, _: PageNo, _: u64) -> io::Result<()> {
+    fn shrink(&self, pages: u64) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if let Some(fault) = inner.begin()? {
+            return Err(failure(fault));
+        }
+        inner.pages.cut(pages);
+        inner.holes.split_off(&pages);
+        inner.trace.events.push(Event::Cut(pages));
         Ok(())
+    }
+
+    /// Until a barrier, pages hold zeros or what they held.
+    fn discard(&self, page: PageNo, count: u64) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if let Some(fault) = inner.begin()? {
+            return Err(failure(fault));
+        }
+        if inner.refuses_discards {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let zeros = vec![0; count as usize * PAGE_BYTES];
+        inner.put(page, &zeros);
+        let id = inner.trace.begin_write(page, &zeros);
+        inner.trace.events.push(Event::WriteEnd(id));
+        inner.holes.extend(page.0..page.0 + count);
+        Ok(())
+    }
+
+    fn allocate(&self, page: PageNo, count: u64) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if let Some(fault) = inner.begin()? {
+            return Err(failure(fault));
+        }
+        inner.holes.retain(|at| !(page.0..page.0 + count).contains(at));
+        Ok(())
+    }
+
+    fn may_have_holes(&self) -> io::Result<bool> {
+        Ok(!self.inner.lock().holes.is_empty())
     }
 
     fn close(&self) {

@@ -70,6 +70,23 @@ pub(crate) fn for_every_image(
             visit_fates(&fates, random);
         }
     }
+    for_each_length(moment, random, visit);
+}
+
+/// The images of a device of each length that it may have, where there are several: the length is
+/// metadata of its own.
+fn for_each_length(moment: &Moment, random: &mut Random, visit: &mut dyn FnMut(Pages)) {
+    if moment.lengths.len() == 1 {
+        return;
+    }
+    for &len in &moment.lengths {
+        for fate in [Fate::Old, Fate::New] {
+            let mut image = moment.image(&vec![fate; moment.pending.len()], random);
+            image.grow(len);
+            image.truncate(len);
+            visit(image);
+        }
+    }
 }
 
 fn one_of(new: bool) -> Fate {
@@ -87,7 +104,10 @@ fn ternary(number: usize, digit: usize) -> Fate {
 impl Moment {
     fn image(&self, fates: &[Fate], random: &mut Random) -> Pages {
         let mut image = self.durable.clone();
-        let longest = self.lengths.last().copied().unwrap_or(0);
+        if random.below(2) == 0 {
+            image.forget_what_was_cut_off();
+        }
+        let longest = self.lengths.iter().max().copied().unwrap_or(0);
         image.grow(longest);
         for ((&at, versions), fate) in self.pending.iter().zip(fates) {
             let old = image.get(at).unwrap_or_else(|| Arc::new([0; PAGE_BYTES]));

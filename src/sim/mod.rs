@@ -18,6 +18,7 @@ mod random;
 mod reads;
 #[cfg(extentdb_schedules)]
 mod schedules;
+mod setting_aside;
 mod tests;
 mod threads;
 mod trace;

@@ -35,7 +35,8 @@ const DEPTH: usize = 4;
 /// A schedule of more steps is stuck.
 const MOST_STEPS: usize = 400_000;
 
-const SHAPE: Shape = Shape { extent_pages: 8, max_pages: 512, fixed: false, large_min: 2000 };
+const SHAPE: Shape =
+    Shape { extent_pages: 8, max_pages: 512, fixed: false, large_min: 2000, discards: false };
 
 fn config() -> Config {
     let mut config = Config::new();

@@ -1,7 +1,7 @@
 //! Power cuts at every position of a trace, inside recovery too; and failing transfers.
 
 use super::branches::{Branch, Candidates, Covered, for_each_branch};
-use super::canonical::{FIXED, FULL, SMALL, TINY, canonical, put};
+use super::canonical::{FIXED, FULL, SMALL, TINY, canonical, ops_of, put};
 use super::device::{Fault, Injection, SECTOR_BYTES, SimDevice};
 use super::image::for_each_image;
 use super::oracle::{Promise, contents, verify, verify_branch, verify_progress};
@@ -15,6 +15,7 @@ use crate::engine::Background;
 use crate::error::Error;
 use crate::format::ids::PageNo;
 use crate::format::log_page;
+use crate::info::Discard;
 use std::collections::BTreeMap;
 
 /// Crash images that are opened after a run that met an error.
@@ -188,6 +189,72 @@ fn crash_in_recovery(
         }
     }
     Ok(all)
+}
+
+/// What these workloads are for.
+#[test]
+fn files_shrink_and_grow_again() {
+    let lengths = |name: &str| -> Vec<(u64, bool)> {
+        let (shape, ops) = ops_of(name);
+        let device = SimDevice::new(Pages::zeros(0));
+        run(&device, shape, &ops, &Model::new()).unwrap();
+        let trace = device.trace();
+        let of_event = |event: &Event| match *event {
+            Event::Grow(pages) => Some((pages, false)),
+            Event::Cut(pages) => Some((pages, true)),
+            _ => None,
+        };
+        trace.events.iter().filter_map(of_event).collect()
+    };
+    let is_cut = |&(_, is_cut): &(u64, bool)| is_cut;
+    let asked = lengths("the end of the file is given back");
+    let cut = asked.iter().position(is_cut).unwrap();
+    assert!(!asked[cut..].iter().all(is_cut), "it grows again: {asked:?}");
+    let by_itself = lengths("the end of the file goes by itself");
+    assert!(by_itself.iter().any(is_cut), "{by_itself:?}");
+}
+
+/// What that workload is for.
+#[test]
+fn free_extents_are_discarded_and_used_again() {
+    let (shape, ops) = ops_of("free extents are discarded");
+    for refuses in [false, true] {
+        let device = SimDevice::new(Pages::zeros(0));
+        if refuses {
+            device.refuse_discards();
+        }
+        let mut session = Session::open(&device, shape, &Model::new()).unwrap();
+        let holes: Vec<_> = ops
+            .iter()
+            .enumerate()
+            .map(|(at, op)| {
+                session.issue(at, op).unwrap();
+                device.holes()
+            })
+            .collect();
+        println!("{holes:?}");
+        let pairs = || holes.windows(2);
+        assert_eq!(pairs().any(|pair| pair[1] > pair[0]), !refuses, "{holes:?}");
+        assert_eq!(pairs().any(|pair| pair[1] < pair[0]), !refuses, "{holes:?}");
+        assert_eq!(contents(&session.db).unwrap(), session.model);
+    }
+}
+
+/// It is told once that a device has no use for it, and is no failure.
+#[test]
+fn a_device_need_not_take_discards() {
+    let device = SimDevice::new(Pages::zeros(0));
+    device.refuse_discards();
+    let shape = Shape { discards: true, fixed: true, ..TINY };
+    let db = Db::new(open(&device, shape, Background::Manual).unwrap());
+    assert_eq!(db.info().discard, Discard::On);
+    (0..4_u8).for_each(|i| db.put([i], vec![i; 50_000]).unwrap());
+    (0..4_u8).for_each(|i| db.delete([i]).unwrap());
+    db.collect_garbage().unwrap();
+    assert_eq!(db.info().discard, Discard::Unsupported);
+    assert!(db.health().is_healthy());
+    (0..4_u8).for_each(|i| db.put([i], vec![i; 50_000]).unwrap());
+    assert!(db.check().unwrap().is_clean());
 }
 
 #[test]

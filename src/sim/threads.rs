@@ -12,7 +12,8 @@ use crate::durability::Durability;
 use crate::engine::Background;
 use crate::sync::Duration;
 
-const SHAPE: Shape = Shape { extent_pages: 32, max_pages: 4096, fixed: false, large_min: 6000 };
+const SHAPE: Shape =
+    Shape { extent_pages: 32, max_pages: 4096, fixed: false, large_min: 6000, discards: false };
 const THREADS: usize = 4;
 const OPS: usize = 40;
 const KEYS: u64 = 5;

@@ -12,6 +12,8 @@ pub(crate) struct Pages {
     pages: BTreeMap<u64, Page>,
     len: u64,
     past: Arc<BTreeMap<u64, Page>>,
+    /// What was in pages that were cut off: they may hold it again when they are there again.
+    cut_off: BTreeMap<u64, Page>,
 }
 
 impl Pages {
@@ -32,7 +34,8 @@ impl Pages {
 
     pub(crate) fn get(&self, at: u64) -> Option<Page> {
         let zeros = || Arc::new([0; PAGE_BYTES]);
-        let page = self.pages.get(&at).or_else(|| self.past.get(&at));
+        let page = self.pages.get(&at).or_else(|| self.cut_off.get(&at));
+        let page = page.or_else(|| self.past.get(&at));
         (at < self.len).then(|| page.cloned().unwrap_or_else(zeros))
     }
 
@@ -52,6 +55,23 @@ impl Pages {
     pub(crate) fn truncate(&mut self, len: u64) {
         self.len = len;
         self.pages.split_off(&len);
+    }
+
+    /// The same where they may be there again, with what they held.
+    pub(crate) fn cut(&mut self, len: u64) {
+        self.len = self.len.min(len);
+        self.cut_off.extend(self.pages.split_off(&len));
+    }
+
+    /// Pages that were cut off, and are there again, with what they held.
+    pub(crate) fn there_again(&self) -> impl Iterator<Item = (u64, Page)> {
+        let again = self.cut_off.range(..self.len).filter(|(at, _)| !self.pages.contains_key(at));
+        again.map(|(at, page)| (*at, Arc::clone(page)))
+    }
+
+    /// Those hold zeros.
+    pub(crate) fn forget_what_was_cut_off(&mut self) {
+        self.cut_off.clear();
     }
 }
 
@@ -77,6 +97,8 @@ pub(crate) enum Event {
     BarrierFailed,
     /// The device has this many pages.
     Grow(u64),
+    /// It has no more than these.
+    Cut(u64),
     /// The test called an operation.
     Issue(usize),
     /// It returned Ok; `durable` says whether it must survive a power cut.
@@ -87,7 +109,8 @@ impl Event {
     /// Whether a crash after it may leave what one before it does not, or the other way round.
     pub(crate) fn changes_images(&self) -> bool {
         match self {
-            Self::WriteBegin(_) | Self::BarrierEnd(_) | Self::BarrierFailed | Self::Grow(_) => true,
+            Self::WriteBegin(_) | Self::BarrierEnd(_) | Self::BarrierFailed => true,
+            Self::Grow(_) | Self::Cut(_) => true,
             // It was on its way, and is until a barrier ends.
             Self::WriteEnd(_) | Self::BarrierBegin(_) | Self::Issue(_) | Self::Ack { .. } => false,
         }
@@ -112,7 +135,7 @@ pub(crate) struct Moment {
     pub(crate) pending: BTreeMap<u64, Vec<Page>>,
     /// Pages that a barrier covers: what was there when the history began does not matter any more.
     pub(crate) settled: BTreeSet<u64>,
-    /// Lengths that the device may have, shortest first.
+    /// Lengths that the device may have, in the order in which it had them.
     pub(crate) lengths: Vec<u64>,
 }
 
@@ -168,7 +191,16 @@ impl Trace {
                     moment.durable.grow(len);
                     moment.lengths = vec![len];
                 }
-                Event::Grow(len) => moment.lengths.push(len),
+                Event::Grow(len) | Event::Cut(len) if !barriers.cover(begin) => {
+                    moment.lengths.push(len);
+                }
+                Event::Cut(len) => {
+                    for (at, versions) in versions.split_off(&len) {
+                        moment.durable.set(at, Arc::clone(versions[versions.len() - 1].page));
+                    }
+                    moment.durable.cut(len);
+                    moment.lengths = vec![len];
+                }
                 _ => {}
             }
         }

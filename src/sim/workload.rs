@@ -282,6 +282,7 @@ pub(crate) struct Shape {
     pub(crate) max_pages: u64,
     pub(crate) fixed: bool,
     pub(crate) large_min: u32,
+    pub(crate) discards: bool,
 }
 
 impl Shape {
@@ -291,6 +292,7 @@ impl Shape {
             .extent_bytes(self.extent_pages * page)
             .large_min(self.large_min)
             .create_new(false)
+            .discard(self.discards)
             .cache_bytes(CACHE_BYTES)
             .sync_window(SyncWindow { bytes: WINDOW_BYTES, time: Duration::ZERO });
         let options = if self.fixed {
