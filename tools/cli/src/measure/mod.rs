@@ -2,6 +2,7 @@
 //! and figures beside what they are compared to.
 
 pub(crate) mod drive;
+pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod load;
 pub(crate) mod median;
