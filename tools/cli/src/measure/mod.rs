@@ -17,5 +17,6 @@ pub(crate) mod shape;
 pub(crate) mod show;
 pub(crate) mod table;
 pub(crate) mod time;
+pub(crate) mod timeline;
 
 pub(crate) use extentdb_measure::random;

@@ -16,6 +16,8 @@ pub(crate) struct Axis {
 enum Ticks {
     /// Multiples of 1, 2 or 5 times a power of ten.
     Round,
+    /// Whole numbers.
+    Whole,
     /// Powers of ten, on a logarithmic axis.
     Powers,
 }
@@ -24,6 +26,11 @@ impl Axis {
     /// From 0 to `high`, or to 1 where that is not above it.
     pub(crate) fn linear(high: f64) -> Self {
         Self { low: 0.0, high: if high > 0.0 { high } else { 1.0 }, ticks: Ticks::Round }
+    }
+
+    /// From 0 to the next whole number from `high` on, at least 1, each of which is named.
+    pub(crate) fn whole(high: f64) -> Self {
+        Self { low: 0.0, high: high.ceil().max(1.0), ticks: Ticks::Whole }
     }
 
     /// Logarithmic, in whole powers of ten that hold the positive ones of `values`.
@@ -50,6 +57,7 @@ impl Axis {
     pub(crate) fn ticks(&self) -> Vec<f64> {
         let step = match self.ticks {
             Ticks::Round => round_up((self.high - self.low) / TICKS),
+            Ticks::Whole => 1.0,
             Ticks::Powers => {
                 let powers = (self.high / self.low).log10().round() as i32;
                 return (0..=powers).map(|power| self.low * 10_f64.powi(power)).collect();
@@ -78,6 +86,13 @@ mod tests {
         assert_eq!(axis.ticks(), [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
         assert_eq!(Axis::linear(0.0).place(0.5), 0.5);
         assert_eq!(Axis::linear(7.0).ticks(), [0.0, 2.0, 4.0, 6.0]);
+    }
+
+    #[test]
+    fn whole_numbers_are_all_named() {
+        assert_eq!(Axis::whole(2.1).ticks(), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(Axis::whole(0.0).ticks(), [0.0, 1.0]);
+        assert_eq!(Axis::whole(4.0).place(1.0), 0.25);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Results as one page that needs nothing beside it: tables, and charts as SVG.
 
 mod axis;
+mod bars;
 mod chart;
 mod table;
 
 pub(crate) use axis::Axis;
+pub(crate) use bars::{Bar, Bars};
 pub(crate) use chart::{Chart, Line, Scale};
 pub(crate) use table::table;
 
@@ -46,6 +48,11 @@ impl Page {
     }
 }
 
+/// `html` that is shown when `summary` is asked for.
+pub(crate) fn details(summary: &str, html: &str) -> String {
+    format!("<details><summary>{}</summary>\n{html}</details>\n", escape(summary))
+}
+
 /// `text` as it may stand in a page.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::new();
@@ -69,11 +76,11 @@ mod tests {
     fn a_page_needs_nothing_beside_it() {
         let mut page = Page::new("a < b", "x & y");
         page.missed("\"no\"");
-        page.section("part", "<p>it</p>\n");
+        page.section("part", &details("more", "<p>it</p>\n"));
         let html = page.finish();
         assert!(html.starts_with("<!doctype html>") && html.ends_with("</body></html>\n"));
         assert!(html.contains("<title>a &lt; b</title>") && html.contains("x &amp; y"));
-        assert!(html.contains("&quot;no&quot;") && html.contains("<p>it</p>"));
+        assert!(html.contains("&quot;no&quot;") && html.contains("<summary>more</summary>"));
         assert!(["http", "src=", "url(", "@import"].iter().all(|word| !html.contains(word)));
     }
 }
