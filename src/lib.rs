@@ -61,6 +61,9 @@ pub mod fuzzing;
 mod health;
 mod index;
 mod info;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod iter;
 mod metrics;
 mod options;

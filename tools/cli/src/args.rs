@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bench;
 use crate::churn;
 use crate::reads;
 use crate::scale::{Part, Role, count};
@@ -245,23 +246,55 @@ pub(crate) struct BenchArgs {
     /// A volume that does not exist yet; a file is removed afterwards
     #[arg(value_name = "VOL")]
     pub(crate) volume: PathBuf,
-    /// About 10 seconds rather than 90, and less space: enough to see that all is well
+    /// Only these parts [default: phases]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART,...")]
+    pub(crate) only: Vec<bench::Part>,
+    /// About 10 seconds rather than 90 for the phases, and less space: enough to see that all is well
     #[arg(long)]
     pub(crate) quick: bool,
+    /// ycsb, open-loop: keys to begin with, such as 10^6 [default: 10^6; 20,000 with --quick]
+    #[arg(long, value_name = "N", value_parser = parse_keys)]
+    pub(crate) keys: Option<u64>,
+    /// ycsb, depths, open-loop: length of a value
+    #[arg(long, value_name = "SIZE", default_value = "1K", value_parser = parse_value_bytes)]
+    pub(crate) value_bytes: u64,
+    /// ycsb, open-loop: threads
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: u16,
+    /// Rounds of each measurement [default: 4; 1 with --quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) rounds: Option<u16>,
+    /// Seconds that the store is measured for in each phase, all rounds together; the device takes as
+    /// long again
+    #[arg(long, value_name = "N", value_parser = parse_seconds)]
+    pub(crate) seconds: Option<f64>,
+    /// open-loop: operations a second that arrive
+    #[arg(long, value_name = "N", value_parser = parse_rate, conflicts_with = "load")]
+    pub(crate) rate: Option<f64>,
+    /// open-loop: the same in percent of what a closed loop of the same threads reaches
+    #[arg(long, value_name = "PERCENT,...", value_delimiter = ',', default_value = "50,70,90", value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) load: Vec<u16>,
+    /// Most that the volume may take [default: 3 GiB; 1 GiB with --quick; what --keys need where
+    /// that is more]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) bytes: Option<u64>,
     /// Write the results as JSON to this file; - for stdout, instead of the table
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Seconds that the store is measured for in each phase; the device takes as long again
-    #[arg(long, value_name = "N", value_parser = parse_seconds)]
-    pub(crate) seconds: Option<f64>,
-    /// Most that the volume may take [default: 3 GiB; 1 GiB with --quick]
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
-    pub(crate) bytes: Option<u64>,
+    /// Write the results as a page with plots of latencies to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write the latencies as an HdrHistogram interval log (V2, tagged) to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hlog: Option<PathBuf>,
+    /// Write their percentiles in HdrHistogram's text form to this directory, a file for each
+    #[arg(long, value_name = "DIR")]
+    pub(crate) hgrm: Option<PathBuf>,
     /// File for the raw measurements, created and removed; default: beside the volume, or in the
     /// temporary directory where the volume is a block device
     #[arg(long, value_name = "FILE")]
     pub(crate) scratch: Option<PathBuf>,
-    /// Leave the volume there
+    /// Leave the volume there; for one part
     #[arg(long)]
     pub(crate) keep: bool,
     #[command(flatten)]
@@ -428,6 +461,10 @@ fn parse_keys(text: &str) -> Result<u64, String> {
         keys @ 1..=10_000_000_000 => Ok(keys),
         _ => Err("give 1 to 10^10".to_owned()),
     }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    parse_within(text, 1.0, 1e8)
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {

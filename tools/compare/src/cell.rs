@@ -2,6 +2,7 @@
 
 use crate::show;
 use clap::ValueEnum;
+use extentdb_measure::ycsb::Mix;
 use serde::{Deserialize, Serialize};
 
 /// Keys that a batch of gets asks for.
@@ -29,33 +30,6 @@ pub(crate) enum Work {
     Churn,
     /// Opening and a first get, after the process before was killed while it wrote.
     Open,
-}
-
-/// A mix of YCSB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Mix {
-    A,
-    B,
-    C,
-    D,
-    E,
-    F,
-}
-
-impl Mix {
-    pub(crate) const ALL: [Self; 6] = [Self::A, Self::B, Self::C, Self::D, Self::E, Self::F];
-
-    /// What it is made of.
-    pub(crate) fn says(self) -> &'static str {
-        match self {
-            Self::A => "A: half gets, half overwrites",
-            Self::B => "B: 95 % gets, 5 % overwrites",
-            Self::C => "C: gets",
-            Self::D => "D: 95 % gets of the latest, 5 % inserts",
-            Self::E => "E: 95 % scans of up to 100, 5 % inserts",
-            Self::F => "F: half gets, half get and overwrite",
-        }
-    }
 }
 
 /// What the command can be limited to.

@@ -1,7 +1,7 @@
 //! Threads that do the same thing until time is up.
 
-use crate::random::Random;
 use anyhow::{Error, Result};
+use extentdb_measure::random::Random;
 use hdrhistogram::Histogram;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -16,7 +16,6 @@ mod peer;
 mod peers;
 mod plan;
 mod progress;
-mod random;
 mod report;
 mod run;
 mod shape;

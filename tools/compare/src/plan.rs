@@ -1,9 +1,10 @@
 //! What is measured, in order.
 
 use crate::args::Args;
-use crate::cell::{Cell, Mix, Work};
+use crate::cell::{Cell, Work};
 use crate::peer::Setup;
 use crate::shape::KEY_BYTES;
+use extentdb_measure::ycsb::Mix;
 
 /// Bytes of the values, in all parts and in those that are measured with one size.
 const SIZES: [usize; 4] = [128, 1 << 10, 16 << 10, 1 << 20];

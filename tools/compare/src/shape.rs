@@ -1,8 +1,8 @@
 //! Keys and values. Both follow from a number: keys in no visible order, values that begin with
 //! what tells whose they are and go on with bytes that do not compress.
 
-use crate::random::{Random, mix};
 use anyhow::{Result, ensure};
+use extentdb_measure::random::{Random, mix};
 
 /// Bytes of a key.
 pub(crate) const KEY_BYTES: usize = 16;

@@ -4,10 +4,10 @@ use crate::cell::{BATCH, Cell, Work};
 use crate::drive::{Limit, Sample, drive};
 use crate::message::{Message, say};
 use crate::peer::{Kind, Peer, Record};
-use crate::random::Random;
 use crate::shape::{Values, key};
 use crate::ycsb::Ycsb;
 use anyhow::{Result, ensure};
+use extentdb_measure::random::Random;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -123,16 +123,11 @@ impl<'c> Worker<'c> {
 
     /// Gets the value of key number `number`, which must be there.
     pub(crate) fn get(&self, store: &dyn Peer, number: u64) -> Result<()> {
-        ensure!(self.try_get(store, number)?, "a value is gone");
-        Ok(())
-    }
-
-    /// Gets the value of key number `number`; false if it is not there.
-    pub(crate) fn try_get(&self, store: &dyn Peer, number: u64) -> Result<bool> {
         let mut is_right = Ok(());
         let is_there =
             store.get(&key(number), &mut |value| is_right = self.verify(number, value))?;
-        is_right.map(|()| is_there)
+        ensure!(is_there, "a value is gone");
+        is_right
     }
 
     fn multi_get(&self, store: &dyn Peer, random: &mut Random) -> Result<u64> {

@@ -5,6 +5,10 @@ use super::setup::Plan;
 use extentdb::{Info, Metrics};
 
 const PAGE: u64 = 4096;
+/// Bytes of a page that records may take.
+const PAYLOAD: u64 = 4032;
+/// Bytes of a record beside its value.
+const HEAD: u64 = 64;
 
 /// Space that is left for the slices of writing to come. A slice is one round of one phase.
 #[derive(Debug)]
@@ -42,6 +46,19 @@ impl Budget {
         Self { limits }
     }
 
+    /// Seven eighths of the volume, the same for each of `value_sizes`, which are written in this
+    /// order in so many `slices` each.
+    pub(super) fn even(plan: &Plan, value_sizes: &[u64], slices: u64, info: &Info) -> Self {
+        let usable = plan.volume_bytes.min(info.max_bytes) / 8 * 7;
+        let each = usable / value_sizes.len().max(1) as u64;
+        let share = |(n, &value_bytes): (usize, &u64)| Share {
+            value_bytes,
+            limit: each * (n as u64 + 1),
+            slices,
+        };
+        Self { limits: value_sizes.iter().enumerate().map(share).collect() }
+    }
+
     /// Operations that the next slice of writing such values by `threads` threads may do.
     pub(super) fn take(&mut self, value_bytes: u64, threads: usize, metrics: &Metrics) -> u64 {
         let used = metrics.log_bytes + metrics.large_bytes;
@@ -59,9 +76,22 @@ impl Budget {
 /// for large values a quarter more, for the ends of extents that none fits.
 fn cost(value_bytes: u64, threads: usize) -> u64 {
     let pages = (value_bytes + PAGE).div_ceil(PAGE) * PAGE;
+    let lone = (value_bytes + HEAD).div_ceil(PAYLOAD) * PAGE;
     match threads {
         _ if pages > 2 * PAGE => pages * 5 / 4,
-        1 => PAGE,
-        _ => (value_bytes * 3 / 2).min(PAGE),
+        1 => lone,
+        _ => (value_bytes * 3 / 2 + HEAD).min(lone),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn puts_cost_the_pages_that_they_take() {
+        assert_eq!((cost(1 << 10, 1), cost(1 << 10, 16)), (PAGE, 1600));
+        assert_eq!((cost(128, 1), cost(128, 16)), (PAGE, 256));
+        assert_eq!((cost(4 << 10, 1), cost(1 << 20, 1)), (2 * PAGE, 257 * PAGE * 5 / 4));
     }
 }

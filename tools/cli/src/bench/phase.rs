@@ -2,12 +2,12 @@
 
 use super::budget::Budget;
 use super::keys::KEY_BYTES;
+use super::part::Part;
 use super::report::Row;
-use super::setup::Plan;
+use super::session::Session;
 use super::store::Store;
 use crate::measure::drive::Limit;
 use crate::measure::random::Random;
-use crate::measure::raw::Scratch;
 use crate::measure::sample::Sample;
 use anyhow::{Result, ensure};
 use extentdb::Metrics;
@@ -94,9 +94,9 @@ pub(super) fn all() -> Vec<Phase> {
 
 /// Runs phases, one after the other.
 #[derive(Debug)]
-pub(super) struct Runner {
+pub(super) struct Runner<'s, 'a> {
     store: Store,
-    scratch: Scratch,
+    session: &'s mut Session<'a>,
     budget: Budget,
     rounds: u32,
     /// Time of the store in one round.
@@ -119,14 +119,16 @@ struct Orders {
     raw: Vec<u32>,
 }
 
-impl Runner {
-    pub(super) fn new(store: Store, scratch: Scratch, plan: &Plan, budget: Budget) -> Self {
-        let slice = plan.phase_time / plan.rounds;
-        Self { store, scratch, budget, rounds: plan.rounds, slice, random: Random::new(3) }
+impl<'s, 'a> Runner<'s, 'a> {
+    pub(super) fn new(store: Store, session: &'s mut Session<'a>, budget: Budget) -> Self {
+        let rounds = session.plan.rounds;
+        let slice = session.plan.phase_time / rounds;
+        Self { store, session, budget, rounds, slice, random: Random::new(3) }
     }
 
-    pub(super) fn store(&self) -> &Store {
-        &self.store
+    /// Keeps what a phase has shown.
+    pub(super) fn answer(&mut self, row: Row) {
+        self.session.report.rows.push(row);
     }
 
     /// Measures one phase.
@@ -138,6 +140,7 @@ impl Runner {
         for round in 0..self.rounds {
             self.raw(phase, &mut orders, &mut measured)?;
             let sample = self.slice_of_store(phase, &mut orders, self.rounds - round)?;
+            self.note(phase, "store", &sample);
             measured.store.add(&sample);
             self.raw(phase, &mut orders, &mut measured)?;
         }
@@ -150,7 +153,7 @@ impl Runner {
         if phase.kind != Kind::Get {
             return Ok(Orders::default());
         }
-        let slots = self.scratch.slots(raw_bytes(phase.value_bytes))?;
+        let slots = self.session.scratch.slots(raw_bytes(phase.value_bytes))?;
         Ok(Orders {
             store: self.random.order(self.store.keys(phase.value_bytes)),
             raw: self.random.order(slots),
@@ -191,32 +194,45 @@ impl Runner {
     }
 
     /// The raw device, for half as long as the store.
-    fn raw(&self, phase: Phase, orders: &mut Orders, measured: &mut Measured) -> Result<()> {
+    fn raw(&mut self, phase: Phase, orders: &mut Orders, measured: &mut Measured) -> Result<()> {
         let bytes = raw_bytes(phase.value_bytes);
         let half = Limit::time(self.slice / 2);
         let quarter = Limit::time(self.slice / 4);
         match phase.kind {
             Kind::Put | Kind::PutTasks(_) | Kind::Overwrite if phase.threads > 1 => {
-                measured.lone.add(&self.scratch.writes(bytes, 1, quarter)?);
-                measured.raw.add(&self.scratch.writes(bytes, phase.threads, quarter)?);
+                let lone = self.session.scratch.writes(bytes, 1, quarter)?;
+                self.note(phase, "raw x1", &lone);
+                measured.lone.add(&lone);
+                let sample = self.session.scratch.writes(bytes, phase.threads, quarter)?;
+                self.note(phase, "raw", &sample);
+                measured.raw.add(&sample);
             }
             Kind::Put | Kind::PutTasks(_) | Kind::Overwrite => {
-                measured.raw.add(&self.scratch.writes(bytes, 1, half)?);
+                let sample = self.session.scratch.writes(bytes, 1, half)?;
+                self.note(phase, "raw", &sample);
+                measured.raw.add(&sample);
             }
             Kind::Get => {
                 let order = &mut orders.raw;
-                let sample = self.scratch.reads(bytes, phase.threads, order, half)?;
+                let sample = self.session.scratch.reads(bytes, phase.threads, order, half)?;
                 let done = sample.ops() % order.len() as u64;
                 order.rotate_left(done as usize);
+                self.note(phase, "raw", &sample);
                 measured.raw.add(&sample);
             }
             Kind::Scan => {
-                let in_order: Vec<u32> = (0..self.scratch.slots(bytes)? as u32).collect();
-                measured.raw.add(&self.scratch.reads(bytes, 1, &in_order, half)?);
+                let in_order: Vec<u32> = (0..self.session.scratch.slots(bytes)? as u32).collect();
+                let sample = self.session.scratch.reads(bytes, 1, &in_order, half)?;
+                self.note(phase, "raw", &sample);
+                measured.raw.add(&sample);
             }
             Kind::ScanKeys => {}
         }
         Ok(())
+    }
+
+    fn note(&mut self, phase: Phase, side: &'static str, sample: &Sample) {
+        self.session.tracks.note([Part::Phases.name(), &phase.to_string(), ""], side, sample);
     }
 }
 
@@ -254,6 +270,6 @@ impl Measured {
 }
 
 /// Bytes of the raw transfer that a value is compared to: whole pages.
-fn raw_bytes(value_bytes: u64) -> u64 {
+pub(super) fn raw_bytes(value_bytes: u64) -> u64 {
     value_bytes.next_multiple_of(PAGE)
 }

@@ -1,9 +1,11 @@
 //! The results of a run.
 
+use super::part::Part;
 use super::phase::Kind;
 use super::setup::Plan;
 use crate::args::BenchArgs;
 use crate::measure::raw::Scratch;
+use crate::measure::row;
 use crate::measure::sample::Summary;
 use crate::size;
 use extentdb::{Info, Metrics};
@@ -23,9 +25,48 @@ pub(super) struct Report {
     durability: &'static str,
     phase_seconds: f64,
     rounds: u32,
+    /// Those of the phases.
     pub(super) rows: Vec<Row>,
     keys: u64,
     volume_bytes: u64,
+    /// The other parts.
+    pub(super) parts: Vec<PartReport>,
+}
+
+/// A part other than the phases.
+#[derive(Debug, Serialize)]
+pub(super) struct PartReport {
+    pub(super) part: Part,
+    pub(super) durability: &'static str,
+    /// Keys that it begins with.
+    pub(super) keys: u64,
+    /// `None` where there are several lengths.
+    pub(super) value_bytes: Option<u64>,
+    /// `None` where there are several numbers.
+    pub(super) threads: Option<u16>,
+    pub(super) rows: Vec<row::Row>,
+}
+
+impl PartReport {
+    /// A part without rows so far.
+    pub(super) fn new(part: Part, keys: u64) -> Self {
+        let rows = Vec::new();
+        Self { part, durability: "synced", keys, value_bytes: None, threads: None, rows }
+    }
+
+    /// What it works on, in words.
+    pub(super) fn says(&self) -> String {
+        let values = self
+            .value_bytes
+            .map_or_else(String::new, |bytes| format!(", values of {}", size::show(bytes)));
+        let threads = match self.threads {
+            None => String::new(),
+            Some(1) => ", 1 thread".to_owned(),
+            Some(threads) => format!(", {threads} threads"),
+        };
+        let (name, keys, durability) = (self.part.name(), self.keys, self.durability);
+        format!("{name}: begins with {keys} keys{values}{threads}; puts are {durability}")
+    }
 }
 
 /// One phase: the store beside the raw device.
@@ -48,6 +89,21 @@ pub(super) struct Row {
     pub(super) write_amplification: Option<f64>,
     /// Records that share a flush.
     pub(super) records_per_flush: Option<f64>,
+}
+
+impl Row {
+    /// Rate and median as rows of the part that they are of.
+    pub(super) fn figures(&self) -> [row::Row; 2] {
+        let part = Part::Phases.name();
+        let new = |name: String, figure, unit| row::Row::new(part, name, figure, unit);
+        let rate = new(self.name.clone(), self.store.ops_per_s, row::Unit::PerSecond);
+        let p50 = |of: &Summary| of.p50_ns as f64 / 1e9;
+        let median = new(format!("{}, p50", self.name), p50(&self.store), row::Unit::Seconds);
+        let Some(raw) = &self.raw else { return [rate, median] };
+        let lone = self.raw_lone.as_ref().unwrap_or(raw);
+        let name = if self.raw_lone.is_some() { "a lone raw writer" } else { "raw" };
+        [rate.beside(name, lone.ops_per_s), median.beside("raw", p50(raw))]
+    }
 }
 
 /// The device, and how the store uses it.
@@ -89,6 +145,7 @@ impl Report {
             rows: Vec::new(),
             keys: 0,
             volume_bytes: 0,
+            parts: Vec::new(),
         }
     }
 

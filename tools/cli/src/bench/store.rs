@@ -4,10 +4,11 @@ use super::keys::{key, prefix};
 use crate::measure::drive::{Limit, drive, drive_ahead};
 use crate::measure::random::{Bytes, Random};
 use crate::measure::sample::Sample;
+use crate::measure::timeline::{Recorder, Timeline};
 use anyhow::{Context, Result, ensure};
 use extentdb::Db;
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Keys that are timed together where one takes too little time to be timed.
 const KEYS_AT_A_TIME: u64 = 256;
@@ -124,26 +125,55 @@ impl Store {
         })
     }
 
+    /// Gets of `depth` keys together, those of `order` in turn, by one thread. An operation is one
+    /// such multi-get.
+    pub(super) fn multi_gets(
+        &self,
+        value_bytes: u64,
+        depth: usize,
+        order: &[u32],
+        limit: Limit,
+    ) -> Result<Sample> {
+        drive(1, limit, |_| {
+            let mut keys = Vec::with_capacity(depth);
+            Ok(move |number: u64| {
+                let first = number as usize * depth;
+                keys.clear();
+                keys.extend(
+                    (first..first + depth)
+                        .map(|n| order[n % order.len()])
+                        .map(|number| key(value_bytes, u64::from(number))),
+                );
+                for value in self.db.multi_get(&keys) {
+                    let value = value?.context("a key that was put is absent")?;
+                    ensure!(value.len() as u64 == value_bytes, "a value has another length");
+                }
+                Ok(())
+            })
+        })
+    }
+
     /// A scan in key order, with values; from the beginning again where it ends early.
     pub(super) fn scan(&self, value_bytes: u64, limit: Limit) -> Result<Sample> {
         let mut entries = self.db.prefix(prefix(value_bytes));
-        drive_here(limit, |sample| {
+        drive_here(limit, |recorder| {
             let begun = Instant::now();
             let Some(entry) = entries.next() else {
                 entries = self.db.prefix(prefix(value_bytes));
-                return Ok(());
+                return Ok(0);
             };
             let value = entry?.value()?;
-            sample.record(begun.elapsed(), 1);
+            let ended = Instant::now();
+            recorder.record(0, ended, ended - begun);
             ensure!(value.len() as u64 == value_bytes, "a value has another length");
-            Ok(())
+            Ok(1)
         })
     }
 
     /// A scan in key order of the keys alone.
     pub(super) fn scan_keys(&self, value_bytes: u64, limit: Limit) -> Result<Sample> {
         let mut keys = self.db.prefix(prefix(value_bytes)).keys();
-        drive_here(limit, |sample| {
+        drive_here(limit, |recorder| {
             let begun = Instant::now();
             let mut count = 0;
             for key in keys.by_ref().take(KEYS_AT_A_TIME as usize) {
@@ -153,22 +183,27 @@ impl Store {
             if count == 0 {
                 keys = self.db.prefix(prefix(value_bytes)).keys();
             } else {
-                sample.record(begun.elapsed() / count as u32, count);
+                let ended = Instant::now();
+                recorder.record_n(0, ended, (ended - begun) / count as u32, count);
             }
-            Ok(())
+            Ok(count)
         })
     }
 }
 
 /// Does `step` on this thread until `limit`, at least once.
-fn drive_here(limit: Limit, mut step: impl FnMut(&mut Sample) -> Result<()>) -> Result<Sample> {
-    let mut sample = Sample::new();
-    let begun = Instant::now();
-    loop {
-        step(&mut sample)?;
-        if begun.elapsed() >= limit.time || sample.ops() >= limit.ops {
-            sample.took(begun.elapsed());
-            return Ok(sample);
-        }
+fn drive_here(
+    limit: Limit,
+    mut step: impl FnMut(&mut Recorder<'_>) -> Result<u64>,
+) -> Result<Sample> {
+    let timeline = Timeline::new(1, limit.time);
+    let mut recorder = timeline.recorder();
+    let (at, begun, mut ops) = (SystemTime::now(), Instant::now(), 0);
+    recorder.begin(begun);
+    while ops == 0 || (begun.elapsed() < limit.time && ops < limit.ops) {
+        ops += step(&mut recorder)?;
     }
+    drop(recorder);
+    let samples = timeline.samples(at, begun.elapsed());
+    samples.into_iter().next().context("nothing was measured")
 }

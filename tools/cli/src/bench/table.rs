@@ -63,7 +63,7 @@ impl Table {
     }
 
     fn cells(&mut self, name: &str, side: &str, cells: &Cells) -> io::Result<()> {
-        let mut line = format!("{name:<20}{side:<7}");
+        let mut line = format!("{name:<22}{side:<7}");
         for (cell, (_, width)) in cells.iter().zip(COLUMNS) {
             line.push_str(&format!(" {cell:>width$}"));
         }

@@ -1,7 +1,7 @@
 //! Which keys are overwritten.
 
-use super::zipf::Zipf;
 use crate::measure::random::Random;
+use extentdb_measure::zipf::Zipf;
 
 /// How skewed the skewed choice is.
 const THETA: f64 = 0.99;

@@ -33,7 +33,6 @@ mod store;
 mod tails;
 mod uniform;
 mod watch;
-mod zipf;
 
 use crate::Outcome;
 use crate::args::ChurnArgs;

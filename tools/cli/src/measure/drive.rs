@@ -1,12 +1,13 @@
 //! Threads that do the same thing until time is up.
 
 use super::sample::Sample;
+use super::timeline::{Recorder, Timeline};
 use anyhow::{Error, Result};
 use std::collections::VecDeque;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// When to end.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,7 @@ struct Run {
     next: AtomicU64,
     stopped: AtomicBool,
     start: Barrier,
+    timeline: Timeline,
 }
 
 /// As [`drive`], but each thread has up to `ahead` operations under way: `begin` begins one, and `end`
@@ -42,11 +44,11 @@ pub(crate) fn drive_ahead<P>(
     end: impl Fn(P) -> Result<()> + Sync,
 ) -> Result<Sample> {
     let (begin, end) = (&begin, &end);
-    drive_threads(threads, limit, |run, thread| {
-        let sample = Sample::new();
-        run.start.wait();
-        run.stop_on_error(run.repeat_ahead(sample, ahead, |number| begin(thread, number), end))
-    })
+    let samples = drive_threads(threads, limit, 1, |run, thread, recorder| {
+        run.start(recorder);
+        run.repeat_ahead(recorder, ahead, |number| begin(thread, number), end)
+    });
+    only(samples?)
 }
 
 /// Runs `threads` threads. Each asks `worker` for what it is to do, and does it again and again,
@@ -60,59 +62,91 @@ pub(crate) fn drive<W>(
 where
     W: FnMut(u64) -> Result<()>,
 {
-    drive_threads(threads, limit, |run, thread| run.thread(worker(thread)))
+    let samples = drive_kinds(threads, limit, 1, |thread| {
+        let mut work = worker(thread)?;
+        Ok(move |number| work(number).map(|()| 0))
+    });
+    only(samples?)
+}
+
+/// As [`drive`], but operations are of so many `kinds`: each says of which it was, from 0 on, and
+/// each kind has a sample of its own.
+pub(crate) fn drive_kinds<W>(
+    threads: usize,
+    limit: Limit,
+    kinds: usize,
+    worker: impl Fn(usize) -> Result<W> + Sync,
+) -> Result<Vec<Sample>>
+where
+    W: FnMut(u64) -> Result<usize>,
+{
+    drive_threads(threads, limit, kinds, |run, thread, recorder| {
+        let work = worker(thread);
+        run.start(recorder);
+        run.repeat(recorder, work?)
+    })
+}
+
+fn only(samples: Vec<Sample>) -> Result<Sample> {
+    samples.into_iter().next().ok_or_else(|| Error::msg("nothing was measured"))
 }
 
 fn drive_threads(
     threads: usize,
     limit: Limit,
-    thread: impl Fn(&Run, usize) -> Result<Sample> + Sync,
-) -> Result<Sample> {
+    kinds: usize,
+    thread: impl Fn(&Run, usize, &mut Recorder<'_>) -> Result<()> + Sync,
+) -> Result<Vec<Sample>> {
     let run = Run {
         limit,
         next: AtomicU64::new(0),
         stopped: AtomicBool::new(false),
         start: Barrier::new(threads + 1),
+        timeline: Timeline::new(kinds, limit.time),
     };
-    let (run, thread) = (&run, &thread);
-    thread::scope(|scope| {
-        let spawn = |n| scope.spawn(move || thread(run, n));
-        let threads: Vec<_> = (0..threads).map(spawn).collect();
-        run.start.wait();
-        let begun = Instant::now();
-        let done: Vec<_> = threads.into_iter().map(ScopedJoinHandle::join).collect();
-        let elapsed = begun.elapsed();
-        let mut sample = Sample::new();
-        for thread in done {
-            sample.add(&thread.unwrap_or_else(|_| Err(Error::msg("a thread panicked")))?);
-        }
-        sample.took(elapsed);
-        Ok(sample)
-    })
+    let (begun, elapsed) = run.all(threads, &thread)?;
+    Ok(run.timeline.samples(begun, elapsed))
 }
 
 impl Run {
-    fn thread<W: FnMut(u64) -> Result<()>>(&self, work: Result<W>) -> Result<Sample> {
-        // Its memory is not part of what is measured.
-        let sample = Sample::new();
-        self.start.wait();
-        self.stop_on_error(work.and_then(|work| self.repeat(sample, work)))
+    /// Has all threads work. Says when they began, and how long it took.
+    fn all(
+        &self,
+        threads: usize,
+        thread: &(impl Fn(&Self, usize, &mut Recorder<'_>) -> Result<()> + Sync),
+    ) -> Result<(SystemTime, Duration)> {
+        thread::scope(|scope| {
+            let spawn = |n| scope.spawn(move || self.thread(|recorder| thread(self, n, recorder)));
+            let threads: Vec<_> = (0..threads).map(spawn).collect();
+            self.start.wait();
+            let (at, begun) = (SystemTime::now(), Instant::now());
+            let done: Vec<_> = threads.into_iter().map(ScopedJoinHandle::join).collect();
+            let elapsed = begun.elapsed();
+            for thread in done {
+                thread.unwrap_or_else(|_| Err(Error::msg("a thread panicked")))?;
+            }
+            Ok((at, elapsed))
+        })
     }
 
-    fn stop_on_error(&self, done: Result<Sample>) -> Result<Sample> {
-        if done.is_err() {
-            self.stopped.store(true, Ordering::Relaxed);
-        }
-        done
+    fn thread(&self, work: impl FnOnce(&mut Recorder<'_>) -> Result<()>) -> Result<()> {
+        // Its memory is not part of what is measured.
+        let mut recorder = self.timeline.recorder();
+        work(&mut recorder).inspect_err(|_| self.stopped.store(true, Ordering::Relaxed))
+    }
+
+    fn start(&self, recorder: &mut Recorder<'_>) {
+        self.start.wait();
+        recorder.begin(Instant::now());
     }
 
     fn repeat_ahead<P>(
         &self,
-        mut sample: Sample,
+        recorder: &mut Recorder<'_>,
         ahead: usize,
         mut begin: impl FnMut(u64) -> P,
         end: impl Fn(P) -> Result<()>,
-    ) -> Result<Sample> {
+    ) -> Result<()> {
         let deadline = Instant::now() + self.limit.time;
         let mut under_way = VecDeque::with_capacity(ahead);
         let mut is_over = false;
@@ -124,19 +158,19 @@ impl Run {
                     under_way.push_back((Instant::now(), begin(number)));
                 }
             }
-            let Some((begun, oldest)) = under_way.pop_front() else { return Ok(sample) };
+            let Some((begun, oldest)) = under_way.pop_front() else { return Ok(()) };
             end(oldest)?;
             let ended = Instant::now();
-            sample.record(ended - begun, 1);
+            recorder.record(0, ended, ended - begun);
             is_over |= ended >= deadline;
         }
     }
 
     fn repeat(
         &self,
-        mut sample: Sample,
-        mut work: impl FnMut(u64) -> Result<()>,
-    ) -> Result<Sample> {
+        recorder: &mut Recorder<'_>,
+        mut work: impl FnMut(u64) -> Result<usize>,
+    ) -> Result<()> {
         let deadline = Instant::now() + self.limit.time;
         while !self.stopped.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -144,14 +178,14 @@ impl Run {
                 break;
             }
             let begun = Instant::now();
-            work(number)?;
+            let kind = work(number)?;
             let ended = Instant::now();
-            sample.record(ended - begun, 1);
+            recorder.record(kind, ended, ended - begun);
             if ended >= deadline {
                 break;
             }
         }
-        Ok(sample)
+        Ok(())
     }
 }
 
@@ -193,6 +227,15 @@ mod tests {
         });
         assert_eq!(sample.unwrap().ops(), 1000);
         assert!(met.into_inner().unwrap().into_iter().eq(0..1000));
+    }
+
+    #[test]
+    fn each_kind_has_its_own_sample() {
+        let limit = Limit { time: Duration::from_secs(60), ops: 1000 };
+        let kinds = |_| Ok(|number: u64| Ok(usize::from(number.is_multiple_of(4))));
+        let samples = drive_kinds(4, limit, 3, kinds).unwrap();
+        let ops: Vec<_> = samples.iter().map(Sample::ops).collect();
+        assert_eq!(ops, [750, 250, 0]);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //! and figures beside what they are compared to.
 
 pub(crate) mod drive;
+pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod load;
 pub(crate) mod median;
 pub(crate) mod open_loop;
-pub(crate) mod random;
 pub(crate) mod raw;
 pub(crate) mod ring;
 pub(crate) mod room;
@@ -17,3 +17,6 @@ pub(crate) mod shape;
 pub(crate) mod show;
 pub(crate) mod table;
 pub(crate) mod time;
+pub(crate) mod timeline;
+
+pub(crate) use extentdb_measure::random;

@@ -3,11 +3,12 @@
 
 use super::sample::Sample;
 use super::schedule::Schedule;
+use super::timeline::{Recorder, Timeline};
 use anyhow::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Nothing is begun after so many times the time: a store that does not keep up would never end.
 const PATIENCE: u32 = 3;
@@ -29,16 +30,10 @@ pub(crate) struct Latencies {
     pub(crate) beside: Sample,
 }
 
-impl Latencies {
-    fn new() -> Self {
-        Self { quiet: Sample::new(), beside: Sample::new() }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.quiet.add(&other.quiet);
-        self.beside.add(&other.beside);
-    }
-}
+/// How many kinds of latencies there are, and which they are.
+const KINDS: usize = 2;
+const QUIET: usize = 0;
+const BESIDE: usize = 1;
 
 struct Run<'a> {
     arrivals: Arrivals,
@@ -46,6 +41,7 @@ struct Run<'a> {
     begun: Instant,
     is_beside: &'a AtomicBool,
     stopped: AtomicBool,
+    timeline: Timeline,
 }
 
 /// Has `threads` threads do what arrives. Each asks `worker` for what it is to do.
@@ -60,24 +56,42 @@ where
 {
     let schedule = Mutex::new(Schedule::new(arrivals.rate, arrivals.seed));
     // Those that are due before all threads have begun wait as any others would.
-    let begun = Instant::now() + Duration::from_millis(20);
+    let lead = Duration::from_millis(20);
+    let (at, begun) = (SystemTime::now() + lead, Instant::now() + lead);
     let stopped = AtomicBool::new(false);
-    let run = &Run { arrivals, schedule, begun, is_beside, stopped };
-    let worker = &worker;
-    thread::scope(|scope| {
-        let spawn = |n| scope.spawn(move || run.thread(worker(n)));
-        let threads: Vec<_> = (0..threads).map(spawn).collect();
-        let mut all = Latencies::new();
-        for done in threads.into_iter().map(ScopedJoinHandle::join) {
-            all.add(&done.unwrap_or_else(|_| Err(Error::msg("a thread panicked")))?);
-        }
-        Ok(all)
-    })
+    let timeline = Timeline::new(KINDS, arrivals.time);
+    let run = Run { arrivals, schedule, begun, is_beside, stopped, timeline };
+    run.all(threads, &worker)?;
+    let [quiet, beside] = <[Sample; KINDS]>::try_from(run.timeline.samples(at, begun.elapsed()))
+        .map_err(|_| Error::msg("a kind of latencies is missing"))?;
+    Ok(Latencies { quiet, beside })
 }
 
 impl Run<'_> {
-    fn thread(&self, mut work: impl FnMut() -> Result<()>) -> Result<Latencies> {
-        let mut latencies = Latencies::new();
+    fn all<W>(&self, threads: usize, worker: &(impl Fn(usize) -> W + Sync)) -> Result<()>
+    where
+        W: FnMut() -> Result<()>,
+    {
+        thread::scope(|scope| {
+            let spawn = |n| {
+                scope.spawn(move || {
+                    let mut recorder = self.timeline.recorder();
+                    recorder.begin(self.begun);
+                    self.thread(&mut recorder, worker(n))
+                })
+            };
+            let threads: Vec<_> = (0..threads).map(spawn).collect();
+            let mut threads = threads.into_iter().map(ScopedJoinHandle::join);
+            threads
+                .try_for_each(|done| done.unwrap_or_else(|_| Err(Error::msg("a thread panicked"))))
+        })
+    }
+
+    fn thread(
+        &self,
+        recorder: &mut Recorder<'_>,
+        mut work: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
         let give_up = self.begun + self.arrivals.time * PATIENCE;
         while let Some(at) = self.next_arrival() {
             let due = self.begun + at;
@@ -86,11 +100,11 @@ impl Run<'_> {
             if Instant::now() < give_up {
                 work().inspect_err(|_| self.stopped.store(true, Ordering::Relaxed))?;
             }
-            let is_beside = self.is_beside.load(Ordering::Relaxed);
-            let sample = if is_beside { &mut latencies.beside } else { &mut latencies.quiet };
-            sample.record(Instant::now().saturating_duration_since(due), 1);
+            let kind = if self.is_beside.load(Ordering::Relaxed) { BESIDE } else { QUIET };
+            let ended = Instant::now();
+            recorder.record(kind, ended, ended.saturating_duration_since(due));
         }
-        Ok(latencies)
+        Ok(())
     }
 
     fn next_arrival(&self) -> Option<Duration> {

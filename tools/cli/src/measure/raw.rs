@@ -2,6 +2,7 @@
 
 use super::drive::{Limit, drive};
 use super::random::Random;
+use super::ring::Ring;
 use super::sample::Sample;
 use crate::progress::Progress;
 use anyhow::{Context, Result, ensure};
@@ -67,17 +68,37 @@ impl Scratch {
     /// Writes of `bytes` bytes, each followed by its own flush, by `threads` threads. They go
     /// round the file in order, as a log does.
     pub(crate) fn writes(&self, bytes: u64, threads: usize, limit: Limit) -> Result<Sample> {
-        let slots = self.slots(bytes)?;
         drive(threads, limit, |thread| {
             let mut buf = AlignedBuf::new(bytes as usize)?;
             Random::new(thread as u64).fill(&mut buf);
-            Ok(move |number: u64| {
-                buf[..8].copy_from_slice(&number.to_le_bytes());
-                let slot = self.next_write.fetch_add(1, Ordering::Relaxed) % slots;
-                self.file.write_all_at(&buf, slot * bytes).context("raw write")?;
-                self.file.sync_data().context("raw flush")
-            })
+            Ok(move |_| self.write(&mut buf))
         })
+    }
+
+    /// Writes `buf`, changed a little, to the place after that of the last write, and flushes.
+    pub(crate) fn write(&self, buf: &mut AlignedBuf) -> Result<()> {
+        let slots = self.slots(buf.len() as u64)?;
+        let number = self.next_write.fetch_add(1, Ordering::Relaxed);
+        buf[..8].copy_from_slice(&number.to_le_bytes());
+        let offset = number % slots * buf.len() as u64;
+        self.file.write_all_at(buf, offset).context("raw write")?;
+        self.file.sync_data().context("raw flush")
+    }
+
+    /// Reads one of the places of as many bytes as `buf` has.
+    pub(crate) fn read(&self, slot: u64, buf: &mut AlignedBuf) -> Result<()> {
+        let offset = slot * buf.len() as u64;
+        self.file.read_exact_at(buf, offset).context("raw read")
+    }
+
+    /// Whether there is io_uring here.
+    pub(crate) fn has_ring(&self) -> bool {
+        self.ring(1, CHUNK).is_ok()
+    }
+
+    /// A ring over the file, for `depth` reads of at most `longest` bytes at once.
+    pub(crate) fn ring(&self, depth: usize, longest: usize) -> Result<Ring> {
+        Ring::new(&self.file, depth, longest)
     }
 
     /// Reads of `bytes` bytes by `threads` threads, at the places that `order` lists.
@@ -92,7 +113,7 @@ impl Scratch {
             let mut buf = AlignedBuf::new(bytes as usize)?;
             Ok(move |number: u64| {
                 let slot = order[(number % order.len() as u64) as usize];
-                self.file.read_exact_at(&mut buf, u64::from(slot) * bytes).context("raw read")
+                self.read(slot.into(), &mut buf)
             })
         })
     }

@@ -1,5 +1,6 @@
 //! Latencies and rates.
 
+use super::timeline::Interval;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::time::Duration;
@@ -14,15 +15,21 @@ const DIGITS: u8 = 3;
 pub(crate) struct Sample {
     latencies: Histogram<u64>,
     elapsed: Duration,
+    intervals: Vec<Interval>,
+}
+
+/// An empty histogram of latencies in ns, which grows as far as need be.
+pub(super) fn histogram() -> Histogram<u64> {
+    let mut latencies =
+        Histogram::new_with_max(LONGEST_NS, DIGITS).expect("a histogram may have up to 5 digits");
+    latencies.auto(true);
+    latencies
 }
 
 impl Sample {
     /// Nothing yet.
     pub(crate) fn new() -> Self {
-        let mut latencies = Histogram::new_with_max(LONGEST_NS, DIGITS)
-            .expect("a histogram may have up to 5 digits");
-        latencies.auto(true);
-        Self { latencies, elapsed: Duration::ZERO }
+        Self { latencies: histogram(), elapsed: Duration::ZERO, intervals: Vec::new() }
     }
 
     /// `count` operations took `each`.
@@ -36,7 +43,23 @@ impl Sample {
         self.elapsed += elapsed;
     }
 
-    /// Adds another thread's operations, or another round.
+    /// Adds what was recorded in an interval, the next.
+    pub(super) fn interval(&mut self, interval: Interval) {
+        self.latencies.add(&interval.latencies).expect("the histogram grows as far as need be");
+        self.intervals.push(interval);
+    }
+
+    /// Its intervals, where there are any: those of the run itself, not of what was added.
+    pub(crate) fn intervals(&self) -> &[Interval] {
+        &self.intervals
+    }
+
+    /// All latencies, in ns.
+    pub(crate) fn latencies(&self) -> &Histogram<u64> {
+        &self.latencies
+    }
+
+    /// Adds another round.
     pub(crate) fn add(&mut self, other: &Self) {
         self.latencies.add(&other.latencies).expect("the histogram grows as far as need be");
         self.elapsed += other.elapsed;

@@ -6,5 +6,6 @@ pub(crate) mod fjall;
 pub(crate) mod lmdb;
 pub(crate) mod raw;
 pub(crate) mod redb;
+#[cfg_attr(not(feature = "rocksdb"), path = "no_rocksdb.rs")]
 pub(crate) mod rocksdb;
 pub(crate) mod sharded;

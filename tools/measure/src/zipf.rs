@@ -1,11 +1,11 @@
 //! Numbers of which few are common and most are rare, as with the keys of many services.
 
-use crate::measure::random::Random;
+use crate::random::Random;
 
 /// Zipfian ranks: rank r is drawn in proportion to 1 / (r + 1)^theta (Gray et al., Quickly
 /// generating billion-record synthetic databases, 1994).
 #[derive(Debug)]
-pub(super) struct Zipf {
+pub struct Zipf {
     ranks: f64,
     theta: f64,
     /// Sum of all 1 / (r + 1)^theta.
@@ -17,7 +17,11 @@ pub(super) struct Zipf {
 
 impl Zipf {
     /// Draws ranks below `ranks`. `theta` is above 0 and below 1.
-    pub(super) fn new(ranks: u64, theta: f64) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// Where there are no ranks, or `theta` is another.
+    pub fn new(ranks: u64, theta: f64) -> Self {
         assert!(ranks > 0 && theta > 0.0 && theta < 1.0);
         let sum = |ranks: u64| (1..=ranks).map(|rank| (rank as f64).powf(-theta)).sum::<f64>();
         let (zeta, zeta_of_two) = (sum(ranks), sum(2));
@@ -27,7 +31,7 @@ impl Zipf {
     }
 
     /// The next rank.
-    pub(super) fn next(&self, random: &mut Random) -> u64 {
+    pub fn next(&self, random: &mut Random) -> u64 {
         let drawn = random.share();
         let sum = drawn * self.zeta;
         if sum < 1.0 {

@@ -1,7 +1,6 @@
-//! A chart over time, as SVG.
+//! A chart of lines, as SVG.
 
-use super::axis::Axis;
-use super::escape;
+use super::{Axis, escape};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 200.0;
@@ -11,31 +10,46 @@ const TOP: f64 = 8.0;
 const BOTTOM: f64 = 22.0;
 
 /// A chart.
-pub(super) struct Chart<'a> {
-    pub(super) title: &'a str,
-    pub(super) lines: Vec<Line<'a>>,
+#[derive(Debug)]
+pub(crate) struct Chart<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) lines: Vec<Line<'a>>,
     /// A value to compare to, and its name.
-    pub(super) mark: Option<(String, f64)>,
-    pub(super) seconds: Axis,
-    pub(super) values: Axis,
-    pub(super) show: fn(f64) -> String,
+    pub(crate) mark: Option<(String, f64)>,
+    pub(crate) x: Scale,
+    pub(crate) y: Scale,
 }
 
-/// A line: seconds and values; nothing is drawn where there is no value.
-pub(super) struct Line<'a> {
-    pub(super) name: &'a str,
-    pub(super) points: Vec<(f64, Option<f64>)>,
+/// An axis, and how what is named on it is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    pub(crate) axis: Axis,
+    pub(crate) show: fn(f64) -> String,
+}
+
+impl Scale {
+    /// Seconds since something began, up to `last`.
+    pub(crate) fn seconds(last: f64) -> Self {
+        Self { axis: Axis::linear(last), show: |seconds| format!("{seconds} s") }
+    }
+}
+
+/// A line; nothing is drawn where there is no value.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) points: Vec<(f64, Option<f64>)>,
 }
 
 impl Chart<'_> {
     /// The chart, with its title and what its lines stand for.
-    pub(super) fn figure(&self) -> String {
+    pub(crate) fn figure(&self) -> String {
         let mut html = format!("<figure><figcaption>{}", escape(self.title));
         for (number, line) in self.lines.iter().enumerate() {
             html += &format!(" <span class=\"key k{number}\">{}</span>", escape(line.name));
         }
         if let Some((name, value)) = &self.mark {
-            let name = format!("{name}: {}", (self.show)(*value));
+            let name = format!("{name}: {}", (self.y.show)(*value));
             html += &format!(" <span class=\"key mark\">{}</span>", escape(&name));
         }
         html + "</figcaption>\n" + &self.svg() + "</figure>\n"
@@ -57,15 +71,15 @@ impl Chart<'_> {
 
     fn grid(&self) -> String {
         let mut grid = String::new();
-        for tick in self.values.ticks() {
-            let (y, text) = (self.y(tick), escape(&(self.show)(tick)));
+        for tick in self.y.axis.ticks() {
+            let (y, text) = (self.y(tick), escape(&(self.y.show)(tick)));
             grid += &horizontal("grid", y);
             let (x, y) = (LEFT - 6.0, y + 4.0);
             grid += &format!("<text class=\"end\" x=\"{x}\" y=\"{y:.1}\">{text}</text>\n");
         }
-        for tick in self.seconds.ticks() {
-            let (x, y) = (self.x(tick), HEIGHT - 6.0);
-            grid += &format!("<text class=\"middle\" x=\"{x:.1}\" y=\"{y}\">{tick} s</text>\n");
+        for tick in self.x.axis.ticks() {
+            let (x, y, text) = (self.x(tick), HEIGHT - 6.0, escape(&(self.x.show)(tick)));
+            grid += &format!("<text class=\"middle\" x=\"{x:.1}\" y=\"{y}\">{text}</text>\n");
         }
         grid
     }
@@ -74,12 +88,12 @@ impl Chart<'_> {
     fn path(&self, line: &Line<'_>) -> String {
         let mut path = String::new();
         let mut is_drawn = false;
-        for (seconds, value) in &line.points {
+        for (at, value) in &line.points {
             let Some(value) = value else {
                 is_drawn = false;
                 continue;
             };
-            let (x, y) = (self.x(*seconds), self.y(*value));
+            let (x, y) = (self.x(*at), self.y(*value));
             // A lone point shows as the end of a line without length.
             path += &match is_drawn {
                 true => format!("L{x:.1} {y:.1}"),
@@ -90,12 +104,12 @@ impl Chart<'_> {
         path
     }
 
-    fn x(&self, seconds: f64) -> f64 {
-        LEFT + self.seconds.place(seconds) * (WIDTH - LEFT - RIGHT)
+    fn x(&self, value: f64) -> f64 {
+        LEFT + self.x.axis.place(value) * (WIDTH - LEFT - RIGHT)
     }
 
     fn y(&self, value: f64) -> f64 {
-        HEIGHT - BOTTOM - self.values.place(value) * (HEIGHT - TOP - BOTTOM)
+        HEIGHT - BOTTOM - self.y.axis.place(value) * (HEIGHT - TOP - BOTTOM)
     }
 }
 
@@ -115,9 +129,8 @@ mod tests {
             title: "a < b",
             lines: vec![Line { name: "it", points }],
             mark: Some(("law".to_owned(), 5.0)),
-            seconds: Axis::linear(4.0),
-            values: Axis::linear(10.0),
-            show: |value| format!("{value}"),
+            x: Scale::seconds(4.0),
+            y: Scale { axis: Axis::linear(10.0), show: |value| format!("{value}") },
         };
         let figure = chart.figure();
         // The last one is beyond the top.

@@ -2,16 +2,17 @@
 
 /// A xorshift64* generator: fast, and random enough for contents and orders.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// A generator of its own for each `seed`.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(mix(seed) | 1)
     }
 
     /// The next number.
-    pub(crate) fn next(&mut self) -> u64 {
+    #[allow(clippy::should_implement_trait, reason = "it never ends, and is no iterator")]
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -19,24 +20,24 @@ impl Random {
     }
 
     /// A number from 0 to `limit - 1`.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }
 
     /// A number from 0 up to, but not, 1.
-    pub(crate) fn share(&mut self) -> f64 {
+    pub fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Fills `bytes`.
-    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+    pub fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
         }
     }
 
     /// The numbers below `len` in random order.
-    pub(crate) fn order(&mut self, len: u64) -> Vec<u32> {
+    pub fn order(&mut self, len: u64) -> Vec<u32> {
         let mut order: Vec<u32> = (0..len.min(u64::from(u32::MAX)) as u32).collect();
         for last in (1..order.len()).rev() {
             order.swap(last, self.below(last as u64 + 1) as usize);
@@ -46,7 +47,7 @@ impl Random {
 }
 
 /// Sends numbers to numbers, one to one, without visible order.
-pub(crate) fn mix(number: u64) -> u64 {
+pub fn mix(number: u64) -> u64 {
     let mut x = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -55,21 +56,21 @@ pub(crate) fn mix(number: u64) -> u64 {
 
 /// A pool of random bytes, of which every value is a part.
 #[derive(Debug)]
-pub(crate) struct Bytes(Vec<u8>);
+pub struct Bytes(Vec<u8>);
 
 impl Bytes {
     /// Bytes beyond the longest value: the values start at as many different places.
     const SPARE: usize = 4 << 20;
 
     /// A pool for values up to `longest` bytes.
-    pub(crate) fn new(longest: usize) -> Self {
+    pub fn new(longest: usize) -> Self {
         let mut bytes = vec![0; longest + Self::SPARE];
         Random::new(1).fill(&mut bytes);
         Self(bytes)
     }
 
     /// `len` bytes from a random place.
-    pub(crate) fn pick(&self, random: &mut Random, len: usize) -> &[u8] {
+    pub fn pick(&self, random: &mut Random, len: usize) -> &[u8] {
         let start = random.below(Self::SPARE as u64) as usize;
         &self.0[start..start + len]
     }
