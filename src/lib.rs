@@ -53,6 +53,7 @@ mod device;
 mod durability;
 mod engine;
 mod error;
+mod events;
 mod extent;
 mod format;
 #[cfg(any(test, fuzzing))]
@@ -84,6 +85,7 @@ pub use device::{
 };
 pub use durability::{Durability, SyncWindow};
 pub use error::{Error, Result};
+pub use events::{CheckpointCause, Event, EventListener, Stall};
 pub use health::Health;
 pub use info::Info;
 pub use iter::{Entry, Iter, Keys};

@@ -4,6 +4,7 @@ use super::Engine;
 use super::cache::Place;
 use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::format::ids::{PAGE_BYTES, PageNo, pages_for};
 use crate::format::large::{self, BLOCK_BYTES, LargeHeader, LargeIdentity, LargeShape};
 use crate::format::location::{Home, Location};
@@ -296,6 +297,11 @@ impl Engine {
             .ok_or("the header of the large value is damaged or not its own")
     }
 
+    /// What was read from `page` on is to be read once more.
+    pub(super) fn read_again(&self, page: PageNo, what: Fault) {
+        self.core.volume.events.tell(|| Event::ReadRetried { page: page.0, what });
+    }
+
     /// Reads `buf` from `page` on and has it verified, once more from the device if that fails, up
     /// to `attempts` times in all; then it is corrupt, never absent.
     fn read_verified<T>(
@@ -307,7 +313,7 @@ impl Engine {
         mut verify: impl FnMut(&mut [u8]) -> Result<T, Fault>,
     ) -> Result<T> {
         let mut what = "";
-        for _ in 0..attempts {
+        for left in (0..attempts).rev() {
             let begun = self.recorder.start();
             self.core.volume.read(page, buf)?;
             let begun = self.recorder.lap(Stage::GetDevice, begun);
@@ -317,8 +323,13 @@ impl Engine {
                 Ok(found) => return Ok(found),
                 Err(fault) => what = fault,
             }
+            if left > 0 {
+                self.read_again(page, what);
+            }
         }
-        Err(Error::Corrupt { page: page.0, key: Some(key.to_vec()), what })
+        let error = Error::Corrupt { page: page.0, key: Some(key.to_vec()), what };
+        self.core.volume.events.tell(|| Event::Corrupt { error: error.clone() });
+        Err(error)
     }
 }
 

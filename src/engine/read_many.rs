@@ -60,7 +60,10 @@ impl Engine {
         self.core.volume.read_many(&mut requests, &mut |request, outcome| {
             let ReadRequest { tag, mut buf, .. } = request;
             let (key, location) = wanted[tag];
-            let verified = outcome.map(|()| self.verify_whole(key, location, &mut buf).ok());
+            let verified = outcome.map(|()| {
+                let verified = self.verify_whole(key, location, &mut buf);
+                verified.inspect_err(|what| self.read_again(location.page(), what)).ok()
+            });
             let value = verified.map(|range| {
                 range.map(|range| self.take_value(caching, key, location, buf, range))
             });

@@ -185,6 +185,12 @@ pub struct Metrics {
     pub oldest_pin_age: Option<Duration>,
     /// Bytes of keys and values that only they refer to, about.
     pub pinned_bytes: u64,
+    /// Events that the [listener](crate::EventListener) was told.
+    pub events_told: u64,
+    /// Events that it missed, as it was too slow.
+    pub events_missed: u64,
+    /// Calls of the listener that ended in a panic.
+    pub listener_panics: u64,
     /// Bytes written to the device, by purpose.
     pub written: Written,
     /// Write operations on the device.
