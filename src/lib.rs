@@ -89,7 +89,7 @@ pub use events::{CheckpointCause, Event, EventListener, Stall};
 pub use health::Health;
 pub use info::Info;
 pub use iter::{Entry, Iter, Keys};
-pub use metrics::{Collection, Latency, Metrics, Stage, Written};
+pub use metrics::{Collection, Histogram, IntervalLog, Latency, Metrics, Stage, Written};
 pub use options::Options;
 pub use pending::Pending;
 pub use reader::ValueReader;
