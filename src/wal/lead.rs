@@ -142,7 +142,8 @@ impl Log {
         drop(order);
         self.recorder.stop(Timed::PutApply, begun);
         for Reached { done, stage, outcomes } in reached.drain(..) {
-            done.reach(stage, &outcomes);
+            let timed = |begun| self.recorder.stop(Timed::Put, Some(begun));
+            done.reach(stage, &outcomes, timed);
         }
         let mut state = self.state.lock();
         state.spares.keep_reached(reached);
