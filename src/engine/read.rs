@@ -5,7 +5,8 @@ use super::cache::Place;
 use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::format::ids::{PAGE_BYTES, PageNo, pages_for};
+use crate::extent::Space;
+use crate::format::ids::{Incarnation, PAGE_BYTES, PageNo, pages_for};
 use crate::format::large::{self, BLOCK_BYTES, LargeHeader, LargeIdentity, LargeShape};
 use crate::format::location::{Home, Location};
 use crate::format::log_page::{self, LogHeader, PageKind, pages_for_stream};
@@ -13,10 +14,41 @@ use crate::format::value_record::{self, ValueIdentity, record_len};
 use crate::metrics::{Counter, Stage};
 use crate::seeded::{Bug, seeded};
 use crate::value::Value;
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Why bytes that were read are not the value.
 type Fault = &'static str;
+
+/// A value that is asked for: its key, where the index or a view has it, and the life of the extent that
+/// it is in, which is looked up at most once, under the extent table's lock.
+///
+/// P3: the life must be that under which the location was found. Whoever asks has entered as a reader, or
+/// holds a view, since before the location was found, so the extent is not freed before he is done (G3):
+/// it is in one life from then on, and it does not matter when he looks. Should that be broken, it is
+/// better to have looked once: the cache is asked for, the pages are verified by, and what was read is
+/// kept under one life, never partly under a later one.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) location: Location,
+    life: Cell<Option<Option<Incarnation>>>,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(key: &'a [u8], location: Location) -> Self {
+        Self { key, location, life: Cell::new(None) }
+    }
+
+    /// `None` if there is no such extent.
+    fn life(&self, space: &Space) -> Option<Incarnation> {
+        self.life.get().unwrap_or_else(|| {
+            let life = space.incarnation_of(space.extent_of(self.location.page()));
+            self.life.set(Some(life));
+            life
+        })
+    }
+}
 
 /// How often the device is asked before what it says is taken for its last word.
 const ATTEMPTS: usize = 2;
@@ -46,20 +78,17 @@ impl Engine {
         location: Location,
     ) -> Result<Value> {
         self.check_usable()?;
-        match self.in_memory(caching, key, location) {
+        let wanted = Wanted::new(key, location);
+        match self.in_memory(caching, &wanted) {
             Some(value) => Ok(value),
-            None => self.read_whole(caching, key, location, ATTEMPTS),
+            None => self.read_whole(caching, &wanted, ATTEMPTS),
         }
     }
 
     /// The value, if that takes no read.
-    pub(super) fn in_memory(
-        &self,
-        caching: Caching,
-        key: &[u8],
-        location: Location,
-    ) -> Option<Value> {
-        if let Some(place) = self.place_in_cache(caching, key, location) {
+    pub(super) fn in_memory(&self, caching: Caching, wanted: &Wanted<'_>) -> Option<Value> {
+        let &Wanted { key, location, .. } = wanted;
+        if let Some(place) = self.place_in_cache(caching, wanted) {
             let counts = caching == Caching::Keep;
             let found = self.cache.get(place, key, counts);
             if counts {
@@ -77,15 +106,13 @@ impl Engine {
     }
 
     /// Where the cache would have the value.
-    fn place_in_cache(&self, caching: Caching, key: &[u8], location: Location) -> Option<Place> {
+    fn place_in_cache(&self, caching: Caching, wanted: &Wanted<'_>) -> Option<Place> {
+        let &Wanted { key, location, .. } = wanted;
         let may_be = caching != Caching::Bypass
             && location.home() != Home::Large
             && self.cache.may_hold(key, location.value_len());
-        let extent = self.core.space.extent_of(location.page());
-        may_be
-            .then(|| self.core.space.incarnation_of(extent))
-            .flatten()
-            .map(|incarnation| Place::new(location, incarnation))
+        let life = may_be.then(|| wanted.life(&self.core.space)).flatten();
+        life.map(|incarnation| Place::new(location, incarnation))
     }
 
     /// Bytes `wanted` of the value, reading no more of a large one than they need.
@@ -122,28 +149,27 @@ impl Engine {
     pub(super) fn read_whole(
         &self,
         caching: Caching,
-        key: &[u8],
-        location: Location,
+        wanted: &Wanted<'_>,
         attempts: usize,
     ) -> Result<Value> {
+        let &Wanted { key, location, .. } = wanted;
         let mut buf = self.core.pool.take(Self::pages_of(key, location))?;
         let range = self.read_verified(location.page(), key, &mut buf, attempts, |buf| {
-            self.verify_whole(key, location, buf)
+            self.verify_whole(wanted, buf)
         })?;
-        Ok(self.take_value(caching, key, location, buf, range))
+        Ok(self.take_value(caching, wanted, buf, range))
     }
 
     /// Verifies `buf`, the pages of the whole value. Where in them it is.
     pub(super) fn verify_whole(
         &self,
-        key: &[u8],
-        location: Location,
+        wanted: &Wanted<'_>,
         buf: &mut [u8],
     ) -> Result<Range<usize>, Fault> {
-        match location.home() {
-            Home::Log => self.verify_log(key, location, buf),
-            Home::Large => self.verify_large(key, location, buf),
-            Home::Value => self.verify_packed(key, location, buf),
+        match wanted.location.home() {
+            Home::Log => self.verify_log(wanted, buf),
+            Home::Large => self.verify_large(wanted.key, wanted.location, buf),
+            Home::Value => self.verify_packed(wanted, buf),
         }
     }
 
@@ -151,13 +177,12 @@ impl Engine {
     pub(super) fn take_value(
         &self,
         caching: Caching,
-        key: &[u8],
-        location: Location,
+        wanted: &Wanted<'_>,
         buf: AlignedBuf,
         range: Range<usize>,
     ) -> Value {
-        let keeps = caching == Caching::Keep;
-        match keeps.then(|| self.place_in_cache(caching, key, location)).flatten() {
+        let (key, keeps) = (wanted.key, caching == Caching::Keep);
+        match keeps.then(|| self.place_in_cache(caching, wanted)).flatten() {
             // Beside its key, as it is on the device.
             Some(place) if self.cache.admits(place) => {
                 self.cache.keep(place, &buf[range.start - key.len()..range.end], key.len())
@@ -166,21 +191,21 @@ impl Engine {
         }
     }
 
-    fn verify_log(
-        &self,
-        key: &[u8],
-        location: Location,
-        buf: &mut [u8],
-    ) -> Result<Range<usize>, Fault> {
-        self.verify_log_pages(location.page(), buf)?;
+    fn verify_log(&self, wanted: &Wanted<'_>, buf: &mut [u8]) -> Result<Range<usize>, Fault> {
+        let &Wanted { key, location, .. } = wanted;
+        self.verify_log_pages(location.page(), wanted.life(&self.core.space), buf)?;
         let at = log_page::join_payloads(buf) + location.offset() as usize;
         let start = at + key.len();
         let own = buf[at..start] == *key;
         own.then(|| start..start + location.value_len() as usize).ok_or("another key")
     }
 
-    fn verify_log_pages(&self, first: PageNo, buf: &[u8]) -> Result<(), Fault> {
-        let incarnation = self.core.space.incarnation_of(self.core.space.extent_of(first));
+    fn verify_log_pages(
+        &self,
+        first: PageNo,
+        incarnation: Option<Incarnation>,
+        buf: &[u8],
+    ) -> Result<(), Fault> {
         let mut before: Option<LogHeader> = None;
         for (i, page) in buf.chunks_exact(PAGE_BYTES).enumerate() {
             let header = log_page::open(page, self.core.store, first.plus(i as u64))
@@ -198,27 +223,22 @@ impl Engine {
         Ok(())
     }
 
-    fn verify_packed(
-        &self,
-        key: &[u8],
-        location: Location,
-        buf: &[u8],
-    ) -> Result<Range<usize>, Fault> {
+    fn verify_packed(&self, wanted: &Wanted<'_>, buf: &[u8]) -> Result<Range<usize>, Fault> {
+        let &Wanted { key, location, .. } = wanted;
         let at = location.offset() as usize;
         let end = at + record_len(key.len(), location.value_len());
-        let identity = self.identity_of_packed(location).ok_or("there is no such extent")?;
+        let identity = self.identity_of_packed(wanted).ok_or("there is no such extent")?;
         value_record::open(&buf[at..end], identity, key, location.value_len())
             .map(|range| at + range.start..at + range.end)
             .ok_or("the packed record is damaged or not the one that was written here")
     }
 
-    fn identity_of_packed(&self, location: Location) -> Option<ValueIdentity> {
-        let extent = self.core.space.extent_of(location.page());
+    fn identity_of_packed(&self, wanted: &Wanted<'_>) -> Option<ValueIdentity> {
         Some(ValueIdentity {
             store: self.core.store,
-            page: location.page(),
-            offset: location.offset(),
-            incarnation: self.core.space.incarnation_of(extent)?,
+            page: wanted.location.page(),
+            offset: wanted.location.offset(),
+            incarnation: wanted.life(&self.core.space)?,
         })
     }
 
@@ -343,8 +363,30 @@ fn shape_of(key: &[u8], location: Location) -> LargeShape {
 mod tests {
     use super::*;
     use crate::device::Purpose;
+    use crate::extent::Claim;
     use crate::format::ids::ExtentNo;
     use crate::options::Options;
+
+    /// P3: one life for all that is done with what was asked for.
+    #[test]
+    fn the_life_of_an_extent_is_looked_up_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&dir.path().join("data.vol"), &Options::new()).unwrap();
+        let space = &engine.core.space;
+        let extent = space.reserve_extent(Claim::Barren).unwrap();
+        space.prepare(extent).unwrap();
+        let page = PageNo(u64::from(space.extent_pages()) * u64::from(extent.0));
+        let location = Location::log(page, 8, 100);
+        let before = Wanted::new(b"key", location);
+        let place = engine.place_in_cache(Caching::Keep, &before).unwrap();
+        let life = space.open_log_extent(extent);
+        assert_ne!(before.life(space), Some(life), "it was found in an earlier one");
+        assert_eq!(engine.place_in_cache(Caching::Keep, &before), Some(place));
+        let after = Wanted::new(b"key", location);
+        assert_eq!(after.life(space), Some(life));
+        assert_ne!(engine.place_in_cache(Caching::Keep, &after), Some(place));
+        assert_ne!(engine.identity_of_packed(&after), engine.identity_of_packed(&before));
+    }
 
     #[test]
     fn a_packed_record_is_read_as_it_is_or_corrupt() {
@@ -359,7 +401,7 @@ mod tests {
         for (offset, len, pages) in [(0, 0, 1), (4072, 100, 2), (4088, 0, 2), (4048, 5000, 3)] {
             let value = &value[..len];
             let location = Location::value(page, offset, len as u32);
-            let identity = engine.identity_of_packed(location).unwrap();
+            let identity = engine.identity_of_packed(&Wanted::new(b"key", location)).unwrap();
             assert_eq!(Some(identity.incarnation), space.incarnation_of(extent));
             let mut buf = engine.core.pool.take(pages).unwrap();
             buf.fill(0xff);

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::committer::Queued;
-use super::read::Caching;
+use super::read::{Caching, Wanted};
 use super::write::{Operation, check_key, check_value};
 use crate::batch::WriteBatch;
 use crate::durability::Durability;
@@ -233,7 +233,7 @@ impl Engine {
             return Ok(Some(None));
         };
         // Whoever reads it from the device counts what was not there.
-        let found = self.in_memory(Caching::Look, key, location);
+        let found = self.in_memory(Caching::Look, &Wanted::new(key, location));
         self.recorder.count(Counter::Gets, u64::from(found.is_some()));
         Ok(found.map(Some))
     }
