@@ -53,6 +53,7 @@ mod device;
 mod durability;
 mod engine;
 mod error;
+mod events;
 mod extent;
 mod format;
 #[cfg(any(test, fuzzing))]
@@ -87,10 +88,11 @@ pub use device::{
 };
 pub use durability::{Durability, SyncWindow};
 pub use error::{Error, Result};
+pub use events::{CheckpointCause, Event, EventListener, Stall};
 pub use health::Health;
 pub use info::{Discard, Info};
 pub use iter::{Entry, Iter, Keys};
-pub use metrics::{Collection, Latency, Metrics, Stage, Written};
+pub use metrics::{Collection, Histogram, IntervalLog, Latency, Metrics, Stage, Written};
 pub use options::Options;
 pub use pending::Pending;
 pub use reader::ValueReader;

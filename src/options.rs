@@ -5,6 +5,7 @@ use crate::device::{DirectIo, IoUring};
 use crate::durability::SyncWindow;
 use crate::engine::{Engine, Pace};
 use crate::error::{Error, Result};
+use crate::events::EventListener;
 use crate::format::ids::{MAX_VOLUME_PAGES, PAGE_BYTES};
 use crate::report::OpenProgress;
 use crate::sync::Arc;
@@ -67,6 +68,7 @@ pub struct Options {
     pub(crate) checkpoint_log_bytes: u64,
     pub(crate) on_fatal: Option<FatalCallback>,
     pub(crate) on_progress: Option<ProgressCallback>,
+    pub(crate) listener: Option<Arc<dyn EventListener>>,
 }
 
 impl Default for Options {
@@ -93,6 +95,7 @@ impl Default for Options {
             checkpoint_log_bytes: 64 << 20,
             on_fatal: None,
             on_progress: None,
+            listener: None,
         }
     }
 }
@@ -425,7 +428,9 @@ impl Options {
     }
 
     /// Called once, from the thread that met it, when a failure of the device makes the handle
-    /// stop writing.
+    /// stop writing: at once, for what must not wait, such as taking the service out of rotation.
+    /// For everything else that happens, and for that in its turn, there is
+    /// [`event_listener`](Self::event_listener).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -443,7 +448,9 @@ impl Options {
         self
     }
 
-    /// Called now and then while the log is replayed.
+    /// Called now and then while the log is replayed, from threads that replay it: for a line that says
+    /// how far it has come. When it is done, [`Event::Opened`](crate::Event::Opened) is told, and the
+    /// [`OpenReport`](crate::OpenReport) is there.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -465,6 +472,27 @@ impl Options {
         callback: impl Fn(&OpenProgress) + Send + Sync + 'static,
     ) -> Self {
         self.on_progress = Some(Arc::new(callback));
+        self
+    }
+
+    /// Told of what the store does and meets: stalls, errors, garbage collection, checkpoints, growth.
+    /// See [`EventListener`] for what it may do, and [`Event`](crate::Event) for what there is to hear.
+    /// Default: none, and then none of it costs anything. Each store that is opened with these options
+    /// tells the same listener.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data.vol");
+    /// use extentdb::{Event, Options};
+    ///
+    /// let db = Options::new()
+    ///     .event_listener(|event: &Event| eprintln!("extentdb: {event}"))
+    ///     .open(&path)?;
+    /// db.put("k", "v")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn event_listener(mut self, listener: impl EventListener) -> Self {
+        self.listener = Some(Arc::new(listener));
         self
     }
 

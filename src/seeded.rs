@@ -182,6 +182,8 @@ bugs! {
     CommitterNotSummoned,
     /// A task is not woken when its batch is done.
     TaskNotWoken,
+    /// What a listener has not heard when the store closes it never does.
+    LastEventsNotTold,
     /// Batches are applied by whoever comes first.
     AppliedOutOfOrder,
     /// A `Buffered` write is applied when it is durable.

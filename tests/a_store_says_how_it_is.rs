@@ -51,6 +51,77 @@ fn in_counters_of_operations() {
     assert!(metrics.to_string().contains("puts"));
 }
 
+/// The stages of a put are there whoever waits for it.
+#[test]
+fn in_the_latencies_of_puts_that_nobody_waits_for() {
+    const PUTS: u64 = 16;
+    type Operation = fn(&Db, u64) -> extentdb::Result<()>;
+    let kinds: [(&str, Operation); 3] = [
+        ("puts", |db, i| db.put_async(i.to_be_bytes(), "value").wait()),
+        ("deletes", |db, i| db.delete_async(i.to_be_bytes()).wait()),
+        ("batches", |db, i| {
+            let mut batch = WriteBatch::new();
+            batch.put(i.to_be_bytes(), "value");
+            db.write_async(&batch).wait()
+        }),
+    ];
+    for (kind, operation) in kinds {
+        for mode in support::MODES {
+            let dir = directory();
+            let path = dir.path().join("data.vol");
+            let db = Db::open(&path).expect("a new volume");
+            for i in 0..PUTS {
+                db.put(i.to_be_bytes(), "value").expect("a put");
+            }
+            db.close().expect("a close");
+            // The first operations after an open are all timed.
+            let db = Db::open(&path).expect("the volume").with_durability(mode);
+            let begun = std::time::Instant::now();
+            for i in 0..PUTS {
+                operation(&db, i).expect("an operation");
+            }
+            let took = begun.elapsed().as_nanos() as u64;
+            db.sync().expect("a sync");
+            let metrics = db.metrics();
+            for stage in [Stage::Put, Stage::PutQueue] {
+                let latency = metrics.latency(stage).expect("it was timed");
+                assert!(
+                    (PUTS..=PUTS + 2).contains(&latency.samples),
+                    "{kind}, {mode:?}: {metrics}"
+                );
+                assert!(latency.max_ns <= took + took / 500, "{kind}, {mode:?}: {metrics}");
+            }
+            let [whole, queue] = [Stage::Put, Stage::PutQueue].map(|stage| metrics.latency(stage));
+            let mean = |latency: Option<&extentdb::Latency>| latency.expect("timed").mean_ns;
+            assert!(mean(whole) >= mean(queue), "{kind}, {mode:?}: {metrics}");
+            for stage in [Stage::PutWrite, Stage::PutFlush, Stage::PutApply] {
+                assert!(metrics.latency(stage).is_some(), "{kind}, {mode:?}, {stage}: {metrics}");
+            }
+            if mode == Durability::Synced {
+                let flush = mean(metrics.latency(Stage::PutFlush));
+                assert!(mean(whole) >= flush / 2, "{kind}: it is until it is durable: {metrics}");
+            }
+        }
+    }
+}
+
+/// A put that finds no room is timed from the call, not from where there was room.
+#[test]
+fn in_the_latencies_of_puts_that_queue_up() {
+    let dir = directory();
+    let window = extentdb::SyncWindow { bytes: 8 << 10, time: std::time::Duration::from_secs(60) };
+    let options = Options::new().sync_window(window);
+    let db = options.open(dir.path().join("data.vol")).expect("a new volume");
+    let db = db.with_durability(Durability::Buffered);
+    let puts: Vec<_> = (0..16_u8).map(|i| db.put_async([i], [i; 3000])).collect();
+    puts.into_iter().for_each(|put| put.wait().expect("a put"));
+    let metrics = db.metrics();
+    let queue = metrics.latency(Stage::PutQueue).expect("it was timed");
+    let flush = metrics.latency(Stage::PutFlush).expect("the window was full");
+    assert!(queue.samples >= 16, "{metrics}");
+    assert!(queue.max_ns >= flush.p50_ns, "the last waited for flushes: {metrics}");
+}
+
 /// `Metrics::puts` and `Metrics::deletes` say "alone or in write batches".
 #[test]
 fn in_counters_of_what_batches_hold() {

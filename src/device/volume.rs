@@ -2,11 +2,15 @@
 
 use super::{Device, ReadDone, ReadRequest};
 use crate::error::{Error, Result};
+use crate::events::{Event, Events};
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::seeded::{Bug, seeded};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{self, Arc, AtomicBool, AtomicU64, Duration, Mutex, Ordering};
 use std::io;
 use std::path::PathBuf;
+
+/// A transfer that takes longer is worth a word.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// What bytes are written for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,11 +60,18 @@ pub(crate) struct Volume {
     /// Pages whose existence is durable: no superblock may name more (F3c).
     pages: AtomicU64,
     pub(crate) traffic: Traffic,
+    /// Who is told of what happens on the volume.
+    pub(crate) events: Events,
 }
 
 impl Volume {
     /// `direct` says whether transfers bypass the page cache.
-    pub(crate) fn new(device: Arc<dyn Device>, path: Arc<PathBuf>, direct: bool) -> Self {
+    pub(crate) fn new(
+        device: Arc<dyn Device>,
+        path: Arc<PathBuf>,
+        direct: bool,
+        events: Events,
+    ) -> Self {
         Self {
             pages: AtomicU64::new(device.len_pages()),
             device,
@@ -69,6 +80,7 @@ impl Volume {
             one_barrier: Mutex::new(()),
             barrier_failed: AtomicBool::new(false),
             traffic: Traffic::default(),
+            events,
         }
     }
 
@@ -83,7 +95,8 @@ impl Volume {
     pub(crate) fn read(&self, page: PageNo, buf: &mut [u8]) -> Result<()> {
         self.traffic.reads.fetch_add(1, Ordering::Relaxed);
         self.traffic.read_bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
-        self.device.read(page, buf).map_err(|e| self.error("read", page, e))
+        let read = self.timed("read", || self.device.read(page, buf));
+        read.map_err(|e| self.error("read", page, e))
     }
 
     /// As [`Device::read_many`].
@@ -107,7 +120,8 @@ impl Volume {
         if seeded(Bug::Canary) {
             return Ok(());
         }
-        self.device.write(page, buf).map_err(|e| self.error("write", page, e))
+        let written = self.timed("write", || self.device.write(page, buf));
+        written.map_err(|e| self.error("write", page, e))
     }
 
     /// Writes `head` to `page` on, and `rest` behind it.
@@ -125,7 +139,8 @@ impl Volume {
         if seeded(Bug::Canary) {
             return Ok(());
         }
-        self.device.write_both(page, head, rest).map_err(|e| self.error("write", page, e))
+        let written = self.timed("write", || self.device.write_both(page, head, rest));
+        written.map_err(|e| self.error("write", page, e))
     }
 
     pub(crate) fn barrier(&self) -> Result<()> {
@@ -134,7 +149,8 @@ impl Volume {
         if seeded(Bug::AckWithoutBarrier) {
             return Ok(());
         }
-        let result = self.device.barrier().map_err(|e| self.error("barrier", PageNo(0), e));
+        let result = self.timed("barrier", || self.device.barrier());
+        let result = result.map_err(|e| self.error("barrier", PageNo(0), e));
         if result.is_err() && seeded(Bug::BarrierRetried) {
             return self.device.barrier().map_err(|e| self.error("barrier", PageNo(0), e));
         }
@@ -202,7 +218,24 @@ impl Volume {
         if source.kind() == io::ErrorKind::NotConnected && source.raw_os_error().is_none() {
             return Error::Closed;
         }
-        Error::Io { op, page: page.0, path: Arc::clone(&self.path), source: Arc::new(source) }
+        let (path, source) = (Arc::clone(&self.path), Arc::new(source));
+        let error = Error::Io { op, page: page.0, path, source };
+        self.events.tell(|| Event::DeviceFailed { error: error.clone() });
+        error
+    }
+
+    /// Does `transfer`, and has the listener told if it takes long. Without one nobody looks at a clock.
+    fn timed<T>(&self, op: &'static str, transfer: impl FnOnce() -> T) -> T {
+        if !self.events.is_heard() {
+            return transfer();
+        }
+        let begun = sync::now();
+        let done = transfer();
+        let took = begun.elapsed();
+        if took > SLOW {
+            self.events.tell(|| Event::DeviceSlow { op, took });
+        }
+        done
     }
 }
 

@@ -13,6 +13,7 @@ use super::core::{Backlog, Core};
 use super::creation;
 use crate::device::Purpose;
 use crate::error::{Error, Result};
+use crate::events::{CheckpointCause, Event};
 use crate::extent::{Worth, bytes_of};
 use crate::format::extent_state::ExtentState;
 use crate::format::ids::{
@@ -86,6 +87,7 @@ struct Work {
 #[derive(Debug)]
 struct Image {
     id: Incarnation,
+    cause: CheckpointCause,
     anchor: Anchor,
     begun: Backlog,
     started: Instant,
@@ -165,16 +167,16 @@ impl Checkpointer {
     }
 
     /// Writes a checkpoint of all that is there now.
-    pub(crate) fn run(&self) -> Result<()> {
+    pub(crate) fn run(&self, cause: CheckpointCause) -> Result<()> {
         // Whoever learns of a failure while a checkpoint is under way must not wait for it.
         self.log.check_usable()?;
-        self.run_all(&mut self.work.lock())
+        self.run_all(&mut self.work.lock(), cause)
     }
 
-    fn run_all(&self, work: &mut Work) -> Result<()> {
+    fn run_all(&self, work: &mut Work, cause: CheckpointCause) -> Result<()> {
         // One that is under way may be older than what the caller has seen; it costs its space.
         self.abandon(work);
-        while self.step_on(work)? == Progress::UnderWay {}
+        while self.step_on(work, cause)? == Progress::UnderWay {}
         Ok(())
     }
 
@@ -187,7 +189,7 @@ impl Checkpointer {
         bumped.map_err(|error| self.log.failure(error))?;
         let Generation(number) = self.generation();
         self.core.space.issue_serials_after(number);
-        self.run_all(&mut work)
+        self.run_all(&mut work, CheckpointCause::Space)
     }
 
     /// Gives up the previous checkpoint for its space and for its log; whether there was one.
@@ -209,7 +211,13 @@ impl Checkpointer {
     /// Writes the next piece; begins a checkpoint where none is under way.
     pub(crate) fn step(&self) -> Result<Progress> {
         self.log.check_usable()?;
-        self.step_on(&mut self.work.lock())
+        let mut work = self.work.lock();
+        let cause = match self.wanted.load(Ordering::Relaxed) {
+            _ if work.overdue => CheckpointCause::Repair,
+            true => CheckpointCause::Space,
+            false => CheckpointCause::Log,
+        };
+        self.step_on(&mut work, cause)
     }
 
     /// Writes the last superblock, which knows how far the volume has been prepared. A
@@ -279,15 +287,21 @@ impl Checkpointer {
     /// Gives up the image under way; nothing refers to it.
     fn abandon(&self, work: &mut Work) {
         if let Some(image) = work.image.take() {
-            self.discard(&image);
+            self.discard(&image, None);
         }
     }
 
-    fn discard(&self, image: &Image) {
+    fn discard(&self, image: &Image, error: Option<&Error>) {
         self.core.space.give_up_image(&image.extents);
+        self.core.volume.events.tell(|| Event::CheckpointGivenUp {
+            cause: image.cause,
+            error: error.cloned(),
+            took: image.started.elapsed(),
+        });
     }
 
-    fn step_on(&self, work: &mut Work) -> Result<Progress> {
+    /// Writes the next piece; where none is under way, begins one for `cause`.
+    fn step_on(&self, work: &mut Work, cause: CheckpointCause) -> Result<Progress> {
         self.log.check_alive()?;
         let mut image = match work.image.take() {
             Some(image) => image,
@@ -298,7 +312,7 @@ impl Checkpointer {
                 if seeded(Bug::NewestImageFreedEarly) {
                     self.core.space.give_up_image(&std::mem::take(&mut work.newest));
                 }
-                self.begin()
+                self.begin(cause)
             }
         };
         let done = match image.cursor {
@@ -312,7 +326,7 @@ impl Checkpointer {
             }
             Ok(Progress::Complete) => Ok(Progress::Complete),
             Err(error @ Error::Full { .. }) => {
-                self.discard(&image);
+                self.discard(&image, Some(&error));
                 if work.previous.is_empty() {
                     // What it takes may be there once the log has moved on.
                     work.refused = self.core.backlog();
@@ -322,7 +336,15 @@ impl Checkpointer {
                 self.release_previous(work)?;
                 Ok(Progress::UnderWay)
             }
-            Err(error) => Err(self.log.failure(error)),
+            Err(error) => {
+                let error = self.log.failure(error);
+                self.core.volume.events.tell(|| Event::CheckpointGivenUp {
+                    cause: image.cause,
+                    error: Some(error.clone()),
+                    took: image.started.elapsed(),
+                });
+                Err(error)
+            }
         }
     }
 
@@ -370,13 +392,15 @@ impl Checkpointer {
         discarded.map_err(|error| self.log.failure(error))
     }
 
-    fn begin(&self) -> Image {
+    fn begin(&self, cause: CheckpointCause) -> Image {
+        self.core.volume.events.tell(|| Event::CheckpointBegan { cause });
         self.core.space.begin_image();
         // The log position first: whatever is applied after it is in the log after it too.
         let begun = self.core.backlog();
         let anchor = self.log.settled();
         Image {
             id: self.core.space.next_incarnation(),
+            cause,
             anchor,
             begun,
             started: sync::now(),
@@ -517,6 +541,10 @@ impl Checkpointer {
         work.overdue = false;
         self.wanted.store(false, Ordering::Relaxed);
         self.recorder.stop(Stage::Checkpoint, Some(image.started));
+        self.core.volume.events.tell(|| {
+            let (cause, took) = (image.cause, image.started.elapsed());
+            Event::CheckpointEnded { cause, bytes: work.bytes, took }
+        });
         Ok(Progress::Complete)
     }
 

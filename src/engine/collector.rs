@@ -22,11 +22,12 @@ use super::renewal::Renewal;
 use super::scan::for_each_record;
 use super::victims::{Choice, choose, least_gain};
 use crate::error::{Error, Result};
+use crate::events::{CheckpointCause, Event};
 use crate::extent::{Candidate, Collected, Plan, Usage, Worth, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation};
 use crate::metrics::{Collection, Noted};
 use crate::seeded::{Bug, seeded};
-use crate::sync::{Arc, Condvar, Duration, Mutex, MutexGuard};
+use crate::sync::{self, Arc, Condvar, Duration, Mutex, MutexGuard};
 use crate::wal::Log;
 
 /// How often what is in quarantine is looked at.
@@ -144,7 +145,7 @@ impl Collector {
             let gain = least_gain(&self.core);
             let Some(end) = self.core.space.end_to_empty(Worth::Some, gain) else { break };
             let written = match self.leave(end) {
-                Ok(()) => self.checkpointer.run(),
+                Ok(()) => self.checkpointer.run(CheckpointCause::Space),
                 error => error,
             };
             match written {
@@ -406,6 +407,7 @@ impl Collector {
     ) -> Result<()> {
         // Some may have been emptied, and used again, meanwhile.
         victims.retain(|victim| self.core.space.begin_collecting(victim.extent, victim.state));
+        let begun = sync::now();
         let copied = self.copy_live(relocation, &victims, pacer);
         if copied.is_err() {
             relocation.abandon();
@@ -413,7 +415,16 @@ impl Collector {
         relocation.leave(&victims, if copied.is_ok() { Collected::Done } else { Collected::No });
         copied.map_err(|error| self.log.failure(error))?;
         let garbage = |victim: &Candidate| self.core.extent_bytes() - victim.live;
-        self.core.governor.learn(victims.iter().map(garbage).sum(), pacer.busy());
+        let gained_bytes = victims.iter().map(garbage).sum();
+        self.core.governor.learn(gained_bytes, pacer.busy());
+        if !victims.is_empty() {
+            self.core.volume.events.tell(|| Event::Collected {
+                extents: victims.len() as u64,
+                moved_bytes: victims.iter().map(|victim| victim.live).sum(),
+                gained_bytes,
+                took: begun.elapsed(),
+            });
+        }
         self.renewal.quarantine.lock().turn_over();
         Ok(())
     }
@@ -486,7 +497,13 @@ impl Collector {
             self.collect(work, plan.victims.clone(), pacer)?;
             work.finish(pacer).map_err(|error| self.log.failure(error))?;
         }
+        let (begun, before) = (sync::now(), self.evacuation.copied_bytes());
         moved |= self.evacuation.run(plan, pacer)?;
+        let bytes = self.evacuation.copied_bytes() - before;
+        if bytes > 0 {
+            let took = begun.elapsed();
+            self.core.volume.events.tell(|| Event::LargeValuesMoved { bytes, took });
+        }
         self.renewal.quarantine.lock().turn_over();
         self.see_off()?;
         Ok(moved)
@@ -510,7 +527,7 @@ impl Collector {
         }
         // The older checkpoint keeps its log until the second from now is in force.
         for _ in 0..2 {
-            self.checkpointer.run()?;
+            self.checkpointer.run(CheckpointCause::Space)?;
             if self.core.space.usage().kept < usage.kept {
                 return Ok(true);
             }

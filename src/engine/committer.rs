@@ -11,7 +11,7 @@ use crate::batch::WriteBatch;
 use crate::durability::Durability;
 use crate::error::{Error, Result};
 use crate::pending::Slot;
-use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, Thread};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Instant, Mutex, Ordering, Thread};
 use crate::wal::{Log, Submitted};
 use std::collections::VecDeque;
 
@@ -26,6 +26,8 @@ pub(super) struct Queued {
     pub(super) batch: WriteBatch,
     pub(super) durability: Durability,
     pub(super) slot: Slot<()>,
+    /// When it began, if it is timed.
+    pub(super) begun: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -144,8 +146,8 @@ impl Queued {
     /// Puts the records into a batch, says that it has, and answers. What is refused for want of space is left to a worker, who makes
     /// some.
     fn place(self, placed: impl FnOnce()) {
-        let Self { engine, batch, durability, slot } = self;
-        let submitted = engine.submit_waiting(&batch, durability);
+        let Self { engine, batch, durability, slot, begun } = self;
+        let submitted = engine.submit_waiting(&batch, durability, begun);
         placed();
         if let Err(Error::Full { .. }) = submitted {
             return engine.write_by_worker(batch, durability, slot);

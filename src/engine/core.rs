@@ -5,6 +5,7 @@ use super::bell::Bell;
 use super::governor::Governor;
 use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::extent::{Claim, LiveChanges, Readers, Space, Usage, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation, StoreId};
 use crate::index::Index;
@@ -198,7 +199,8 @@ impl Host for Core {
         self.governor.delay(bytes as u64, fill)
     }
 
-    fn poisoned(&self, cause: &Error) {
+    fn poisoned(&self, cause: &Arc<Error>) {
+        self.volume.events.tell(|| Event::Poisoned { cause: Arc::clone(cause) });
         if let Some(on_fatal) = &self.on_fatal {
             on_fatal(cause);
         }

@@ -23,6 +23,7 @@ use super::stored::Stored;
 use crate::device::Purpose;
 use crate::durability::Durability;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::extent::large::{LargeWriter, Source};
 use crate::extent::{Allocation, LargeRun, Plan, bytes_of};
 use crate::format::ids::PageNo;
@@ -103,10 +104,17 @@ impl Evacuation {
         Ok(self.log_moves(&mut copies, pacer)? || changed)
     }
 
+    /// The value at `page` cannot be read.
+    fn set_aside(&self, page: PageNo, run: LargeRun) {
+        self.core.space.set_run_aside(page, run);
+        let (page, live_bytes) = (page.0, bytes_of(run.pages));
+        self.core.volume.events.tell(|| Event::SetAside { page, live_bytes });
+    }
+
     fn copy(&self, page: PageNo, run: LargeRun, pacer: &Pacer<'_>) -> Result<Outcome> {
         let Core { index, space, .. } = &*self.core;
         let Some(mut stored) = Stored::open(&self.core, pacer, page, run) else {
-            space.set_run_aside(page, run);
+            self.set_aside(page, run);
             return Ok(Outcome::Gone);
         };
         let (key, value_len, from) = (stored.key().to_vec(), stored.value_len(), stored.location());
@@ -133,7 +141,7 @@ impl Evacuation {
             }
             Err(Error::Source { .. }) => {
                 space.give_back(&allocation);
-                space.set_run_aside(page, run);
+                self.set_aside(page, run);
                 Ok(Outcome::Gone)
             }
             Err(error) => Err(self.log.failure(error)),

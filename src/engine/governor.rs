@@ -129,6 +129,11 @@ impl Governor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::Db;
+    use crate::engine::Engine;
+    use crate::events::{Event, Stall};
+    use crate::options::Options;
+    use crate::sync::Arc;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -181,6 +186,42 @@ mod tests {
         assert_eq!(governor.delay(1 << 20, 0.0), LONGEST_DELAY / 2);
         governor.set_slack(0, 1000);
         assert_eq!(governor.delay(1 << 20, 1.0), LONGEST_DELAY);
+    }
+
+    #[test]
+    fn that_writers_are_held_back_is_told_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, events) = std::sync::mpsc::channel();
+        let options = Options::new()
+            .volume_bytes(64 << 20)
+            .event_listener(move |event: &Event| drop(sender.send(event.clone())));
+        let engine = Engine::open(&dir.path().join("data.vol"), &options).unwrap();
+        let db = Db::new(Arc::clone(&engine));
+        let stalls = || -> Vec<Event> {
+            let stall = |event: &Event| {
+                matches!(event, Event::StallBegan { .. } | Event::StallEnded { .. })
+            };
+            events.try_iter().filter(stall).collect()
+        };
+        db.put("k", "v").unwrap();
+        assert!(stalls().is_empty());
+        let governor = &engine.core.governor;
+        governor.set_slack(0, 1000);
+        // As slow as that a page takes as long as any batch is held back.
+        governor.learn(1 << 10, SECOND);
+        (0..5).for_each(|_| db.put("k", "v").unwrap());
+        governor.set_slack(1000, 1000);
+        db.close().unwrap();
+        let told = stalls();
+        let [
+            Event::StallBegan { why: Stall::Collection },
+            Event::StallEnded { why: Stall::Collection, waits, took, longest },
+        ] = told[..]
+        else {
+            panic!("{told:?}")
+        };
+        assert!((1..=5).contains(&waits) && took >= longest, "{told:?}");
+        assert!(longest > LONGEST_DELAY / 2, "{longest:?}");
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod stored;
 mod submit;
 mod verify;
 mod victims;
+mod wanted;
 mod workers;
 mod write;
 
@@ -46,6 +47,7 @@ use self::core::Core;
 use self::renewal::Renewal;
 use crate::device::{AlignedBuf, DeviceInfo, ForkGuard};
 use crate::error::{Error, Result};
+use crate::events::CheckpointCause;
 use crate::extent::bytes_of;
 use crate::format::ids::PAGE_BYTES;
 use crate::format::location::Location;
@@ -182,6 +184,12 @@ impl Engine {
         self.collector.when_copied(meanwhile);
     }
 
+    /// Tells the listener what there is to tell.
+    #[cfg(all(test, not(extentdb_schedules)))]
+    pub(crate) fn deliver_events(&self) {
+        self.core.volume.events.deliver();
+    }
+
     /// Large extents with pages that are neither free nor of a value.
     #[cfg(test)]
     pub(crate) fn with_lost_pages(&self) -> Vec<u32> {
@@ -214,7 +222,7 @@ impl Engine {
         if self.log.frozen_at().is_some() {
             self.renewal.have_log(self.log.life())?;
         }
-        self.checkpointer.run()
+        self.checkpointer.run(CheckpointCause::Asked)
     }
 
     /// Writes the next piece of a checkpoint.
@@ -268,6 +276,10 @@ impl Engine {
         metrics.collection = self.collector.collection();
         metrics.moved_large_bytes = self.collector.moved_large_bytes();
         metrics.collection_read_bytes = self.core.collection_read_bytes();
+        let heard = self.core.volume.events.heard();
+        metrics.events_told = heard.told;
+        metrics.events_missed = heard.missed;
+        metrics.listener_panics = heard.panics;
         let pins = self.core.index.pins();
         metrics.pins = pins.count as u64;
         metrics.oldest_pin_age = pins.oldest_since.map(|since| since.elapsed());
@@ -298,6 +310,7 @@ impl Engine {
             thread.join();
         }
         self.core.volume.close();
+        self.core.volume.events.close();
         closed
     }
 }

@@ -14,6 +14,7 @@ use crate::device::{
     self, AlignedBuf, BufferPool, Device, DeviceInfo, DirectState, ForkGuard, Volume, gives_way,
 };
 use crate::error::{Error, Result};
+use crate::events::{Event, Events};
 use crate::extent::{Claim, Space};
 use crate::format::ids::{PAGE_BYTES, PageNo, StoreId, pages_for};
 use crate::format::superblock::Superblock;
@@ -72,10 +73,27 @@ impl Engine {
     ) -> Result<Arc<Self>> {
         let path = Arc::new(medium.info.path.clone());
         let direct = medium.info.direct == DirectState::Active;
-        let volume = Arc::new(Volume::new(Arc::clone(&medium.device), path, direct));
-        let opened = Self::open_volume(&volume, &medium, options, background);
-        if opened.is_err() {
-            volume.close();
+        let events = Events::new(options.listener.clone());
+        let device = Arc::clone(&medium.device);
+        let volume = Arc::new(Volume::new(device, path, direct, events.clone()));
+        let begun = sync::now();
+        let heard = match background {
+            Background::Threads => events.start(),
+            #[cfg(test)]
+            Background::Manual => Ok(()),
+        };
+        let opened = heard
+            .map_err(|source| Error::no_thread(volume.path(), source))
+            .and_then(|()| Self::open_volume(&volume, &medium, options, background));
+        match &opened {
+            Ok(engine) => events.tell(|| {
+                let (report, took) = (engine.report.clone(), begun.elapsed());
+                Event::Opened { report, took }
+            }),
+            Err(_) => {
+                volume.close();
+                events.close();
+            }
         }
         opened
     }
@@ -156,7 +174,8 @@ impl Engine {
             core,
             log,
             recorder,
-            options: options.clone(),
+            // Who listens is let go of by a close.
+            options: Options { listener: None, ..options.clone() },
             device: medium.info.clone(),
             report,
             checkpointer,

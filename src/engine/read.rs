@@ -3,8 +3,10 @@
 use super::Engine;
 use super::cache::Place;
 use super::verify::{self, Fault};
+use super::wanted::Wanted;
 use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::format::large::{self, BLOCK_BYTES, LargeHeader, LargeIdentity, LargeShape};
 use crate::format::location::{Home, Location};
@@ -41,20 +43,17 @@ impl Engine {
         location: Location,
     ) -> Result<Value> {
         self.check_usable()?;
-        match self.in_memory(caching, key, location) {
+        let wanted = Wanted::new(key, location);
+        match self.in_memory(caching, &wanted) {
             Some(value) => Ok(value),
-            None => self.read_whole(caching, key, location, ATTEMPTS),
+            None => self.read_whole(caching, &wanted, ATTEMPTS),
         }
     }
 
     /// The value, if that takes no read.
-    pub(super) fn in_memory(
-        &self,
-        caching: Caching,
-        key: &[u8],
-        location: Location,
-    ) -> Option<Value> {
-        if let Some(place) = self.place_in_cache(caching, key, location) {
+    pub(super) fn in_memory(&self, caching: Caching, wanted: &Wanted<'_>) -> Option<Value> {
+        let &Wanted { key, location, .. } = wanted;
+        if let Some(place) = self.place_in_cache(caching, wanted) {
             let counts = caching == Caching::Keep;
             let found = self.cache.get(place, key, counts);
             if counts {
@@ -72,15 +71,13 @@ impl Engine {
     }
 
     /// Where the cache would have the value.
-    fn place_in_cache(&self, caching: Caching, key: &[u8], location: Location) -> Option<Place> {
+    fn place_in_cache(&self, caching: Caching, wanted: &Wanted<'_>) -> Option<Place> {
+        let &Wanted { key, location, .. } = wanted;
         let may_be = caching != Caching::Bypass
             && location.home() != Home::Large
             && self.cache.may_hold(key, location.value_len());
-        let extent = self.core.space.extent_of(location.page());
-        may_be
-            .then(|| self.core.space.incarnation_of(extent))
-            .flatten()
-            .map(|incarnation| Place::new(location, incarnation))
+        let life = may_be.then(|| wanted.life(&self.core.space)).flatten();
+        life.map(|incarnation| Place::new(location, incarnation))
     }
 
     /// Bytes `wanted` of the value, reading no more of a large one than they need.
@@ -112,28 +109,27 @@ impl Engine {
     pub(super) fn read_whole(
         &self,
         caching: Caching,
-        key: &[u8],
-        location: Location,
+        wanted: &Wanted<'_>,
         attempts: usize,
     ) -> Result<Value> {
+        let &Wanted { key, location, .. } = wanted;
         let mut buf = self.core.pool.take(Self::pages_of(key, location))?;
         let range = self.read_verified(location.page(), key, &mut buf, attempts, |buf| {
-            self.verify_whole(key, location, buf)
+            self.verify_whole(wanted, buf)
         })?;
-        Ok(self.take_value(caching, key, location, buf, range))
+        Ok(self.take_value(caching, wanted, buf, range))
     }
 
     /// Verifies `buf`, the pages of the whole value. Where in them it is.
     pub(super) fn verify_whole(
         &self,
-        key: &[u8],
-        location: Location,
+        wanted: &Wanted<'_>,
         buf: &mut [u8],
     ) -> Result<Range<usize>, Fault> {
-        match location.home() {
-            Home::Log => self.core.verify_log(key, location, buf),
-            Home::Large => self.verify_large(key, location, buf),
-            Home::Value => self.core.verify_packed(key, location, buf),
+        match wanted.location.home() {
+            Home::Log => self.core.verify_log(wanted, buf),
+            Home::Large => self.verify_large(wanted.key, wanted.location, buf),
+            Home::Value => self.core.verify_packed(wanted, buf),
         }
     }
 
@@ -141,13 +137,12 @@ impl Engine {
     pub(super) fn take_value(
         &self,
         caching: Caching,
-        key: &[u8],
-        location: Location,
+        wanted: &Wanted<'_>,
         buf: AlignedBuf,
         range: Range<usize>,
     ) -> Value {
-        let keeps = caching == Caching::Keep;
-        match keeps.then(|| self.place_in_cache(caching, key, location)).flatten() {
+        let (key, keeps) = (wanted.key, caching == Caching::Keep);
+        match keeps.then(|| self.place_in_cache(caching, wanted)).flatten() {
             // Beside its key, as it is on the device.
             Some(place) if self.cache.admits(place) => {
                 self.cache.keep(place, &buf[range.start - key.len()..range.end], key.len())
@@ -231,6 +226,11 @@ impl Engine {
             .ok_or("the header of the large value is damaged or not its own")
     }
 
+    /// What was read from `page` on is to be read once more.
+    pub(super) fn read_again(&self, page: PageNo, what: Fault) {
+        self.core.volume.events.tell(|| Event::ReadRetried { page: page.0, what });
+    }
+
     /// Reads `buf` from `page` on and has it verified, once more from the device if that fails, up
     /// to `attempts` times in all; then it is corrupt, never absent.
     fn read_verified<T>(
@@ -242,7 +242,7 @@ impl Engine {
         mut verify: impl FnMut(&mut [u8]) -> Result<T, Fault>,
     ) -> Result<T> {
         let mut what = "";
-        for _ in 0..attempts {
+        for left in (0..attempts).rev() {
             let begun = self.recorder.start();
             self.core.volume.read(page, buf)?;
             let begun = self.recorder.lap(Stage::GetDevice, begun);
@@ -252,8 +252,13 @@ impl Engine {
                 Ok(found) => return Ok(found),
                 Err(fault) => what = fault,
             }
+            if left > 0 {
+                self.read_again(page, what);
+            }
         }
-        Err(Error::Corrupt { page: page.0, key: Some(key.to_vec()), what })
+        let error = Error::Corrupt { page: page.0, key: Some(key.to_vec()), what };
+        self.core.volume.events.tell(|| Event::Corrupt { error: error.clone() });
+        Err(error)
     }
 }
 
@@ -267,9 +272,31 @@ fn shape_of(key: &[u8], location: Location) -> LargeShape {
 mod tests {
     use super::*;
     use crate::device::Purpose;
+    use crate::extent::Claim;
     use crate::format::ids::ExtentNo;
     use crate::format::value_record::{self, record_len};
     use crate::options::Options;
+
+    /// P3: one life for all that is done with what was asked for.
+    #[test]
+    fn the_life_of_an_extent_is_looked_up_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(&dir.path().join("data.vol"), &Options::new()).unwrap();
+        let space = &engine.core.space;
+        let extent = space.reserve_extent(Claim::Barren).unwrap();
+        space.prepare(extent).unwrap();
+        let page = PageNo(u64::from(space.extent_pages()) * u64::from(extent.0));
+        let location = Location::log(page, 8, 100);
+        let before = Wanted::new(b"key", location);
+        let place = engine.place_in_cache(Caching::Keep, &before).unwrap();
+        let life = space.open_log_extent(extent);
+        assert_ne!(before.life(space), Some(life), "it was found in an earlier one");
+        assert_eq!(engine.place_in_cache(Caching::Keep, &before), Some(place));
+        let after = Wanted::new(b"key", location);
+        assert_eq!(after.life(space), Some(life));
+        assert_ne!(engine.place_in_cache(Caching::Keep, &after), Some(place));
+        assert_ne!(engine.core.identity_of_packed(&after), engine.core.identity_of_packed(&before));
+    }
 
     #[test]
     fn a_packed_record_is_read_as_it_is_or_corrupt() {
@@ -284,7 +311,7 @@ mod tests {
         for (offset, len, pages) in [(0, 0, 1), (4072, 100, 2), (4088, 0, 2), (4048, 5000, 3)] {
             let value = &value[..len];
             let location = Location::value(page, offset, len as u32);
-            let identity = engine.core.identity_of_packed(location).unwrap();
+            let identity = engine.core.identity_of_packed(&Wanted::new(b"key", location)).unwrap();
             assert_eq!(Some(identity.incarnation), space.incarnation_of(extent));
             let mut buf = engine.core.pool.take(pages).unwrap();
             buf.fill(0xff);

@@ -6,6 +6,7 @@ use super::renewal::Renewal;
 use crate::device::Purpose;
 use crate::durability::Durability;
 use crate::error::{Error, Result};
+use crate::events::Event;
 use crate::extent::{Candidate, Collected, bytes_of};
 use crate::format::extent_state::ExtentState;
 use crate::format::ids::{ExtentNo, PAGE_BYTES, PageNo, pages_for};
@@ -266,7 +267,12 @@ impl Relocation {
             match extent {
                 InUse::Target(extent) => self.core.space.seal_value_extent(extent),
                 InUse::Victim(extent, collected) => {
-                    self.core.space.set_collected(extent, collected);
+                    let live_bytes = self.core.space.set_collected(extent, collected);
+                    if collected == Collected::Done && live_bytes > 0 {
+                        // What is live there now could not be moved.
+                        let page = u64::from(extent.0) * u64::from(self.core.space.extent_pages());
+                        self.core.volume.events.tell(|| Event::SetAside { page, live_bytes });
+                    }
                 }
             }
             self.in_use.pop_front();

@@ -7,6 +7,7 @@ use super::core::Core;
 use super::quarantine::Quarantine;
 use super::recovery::begin_epoch_after;
 use crate::error::{Error, Result};
+use crate::events::{CheckpointCause, Stall};
 use crate::extent::Claim;
 use crate::format::ids::Incarnation;
 use crate::sync::{self, Arc, Duration, Mutex};
@@ -46,6 +47,7 @@ impl Renewal {
             let life = self.log.life();
             match work() {
                 Err(full @ Error::Full { .. }) => {
+                    let _stalled = self.core.volume.events.stall(Stall::Space);
                     if !self.have_log(life)? {
                         return Err(full);
                     }
@@ -83,7 +85,7 @@ impl Renewal {
         if !space.keeps_garbage_before(last, since, gain) {
             return Ok(false);
         }
-        match self.checkpointer.run() {
+        match self.checkpointer.run(CheckpointCause::Space) {
             Ok(()) => {}
             Err(Error::Full { .. }) => return Ok(false),
             Err(error) => return Err(error),
@@ -100,7 +102,7 @@ impl Renewal {
             if self.free()? {
                 return Ok(true);
             }
-            match self.checkpointer.run() {
+            match self.checkpointer.run(CheckpointCause::Space) {
                 Ok(()) | Err(Error::Full { .. }) => {}
                 Err(error) => return Err(error),
             }

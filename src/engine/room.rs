@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::error::{Error, Result};
+use crate::events::Stall;
 use crate::format::ids::Incarnation;
 
 /// What was done to have room for one put.
@@ -38,7 +39,9 @@ impl Room {
             }
         };
         refused.times += 1;
+        let stalled = engine.core.volume.events.stall(Stall::Space);
         let made = engine.collector.make_room(refused.since, refused.times, self.pages)?;
+        drop(stalled);
         if made { Ok(()) } else { Err(engine.full(full)) }
     }
 }

@@ -12,6 +12,7 @@ use super::core::Core;
 use super::pacer::Pacer;
 use super::scan::{READ_PAGES, Visit};
 use super::verify::pages_of_record;
+use super::wanted::Wanted;
 use crate::device::{AlignedBuf, ReadRequest};
 use crate::error::{Error, Result};
 use crate::format::extent_state::ExtentState;
@@ -228,7 +229,7 @@ fn show(
         if seeded(Bug::DamageCopied) {
             log_page::seal_again(&mut bytes, core.store);
         }
-        match core.verify_log(record.key, record.at, &mut bytes) {
+        match core.verify_log(&Wanted::new(record.key, record.at), &mut bytes) {
             Ok(value) => visit(record.key, record.at, &bytes[value]).map(|()| true),
             Err(_) => Ok(false),
         }

@@ -3,14 +3,15 @@
 use super::Engine;
 use super::committer::Queued;
 use super::read::Caching;
+use super::wanted::Wanted;
 use super::write::{Operation, check_key, check_value};
 use crate::batch::WriteBatch;
 use crate::durability::Durability;
 use crate::error::{Error, Result};
 use crate::format::record::{LargePointer, Record};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Stage};
 use crate::pending::{Pending, Slot};
-use crate::sync::Arc;
+use crate::sync::{Arc, Instant};
 use crate::value::Value;
 use crate::wal::{Item, Submitted, Unit};
 
@@ -35,8 +36,9 @@ impl Engine {
         if !self.travels_in_log(key.len(), value_len) {
             return self.leave_to_worker(owned(), durability);
         }
+        let begun = self.recorder.start();
         let record = Record::Put { key, value_len, expected: None };
-        self.begin(&[(record, value)], durability, owned)
+        self.begin(&[(record, value)], durability, begun, owned)
     }
 
     /// Removes `key`.
@@ -49,8 +51,10 @@ impl Engine {
             return self.over(Err(error));
         }
         // Absent already, and nothing that could be lost made it so.
+        let begun = self.recorder.start();
         let is_settled = durability == Durability::Buffered || !self.log.has_weak();
         if is_settled && self.core.index.get(key).is_none() {
+            self.recorder.stop(Stage::Put, begun);
             self.recorder.count(Counter::Deletes, 1);
             return self.over(Ok(()));
         }
@@ -59,7 +63,7 @@ impl Engine {
             batch.delete(key);
             batch
         };
-        self.begin(&[(Record::Delete { key, expected: None }, &[])], durability, owned)
+        self.begin(&[(Record::Delete { key, expected: None }, &[])], durability, begun, owned)
     }
 
     /// Applies all changes of `batch`, or none.
@@ -82,10 +86,11 @@ impl Engine {
                 self.leave_to_worker(batch.clone(), durability)
             }
             Ok(_) => {
+                let begun = self.recorder.start();
                 let items = self.items_in_log(&operations);
-                let begun = self.begin(&items, durability, || batch.clone());
+                let pending = self.begin(&items, durability, begun, || batch.clone());
                 self.recorder.count(Counter::Batches, 1);
-                begun
+                pending
             }
         }
     }
@@ -151,10 +156,11 @@ impl Engine {
         &self,
         batch: &WriteBatch,
         durability: Durability,
+        begun: Option<Instant>,
     ) -> Result<Submitted> {
         self.check_usable()?;
         let items = self.items_in_log(&batch.operations());
-        let submitted = self.log.submit_waiting(&Unit::new(&items), durability)?;
+        let submitted = self.log.submit_waiting(&Unit::new(&items), durability, begun)?;
         self.count_submitted(&items);
         Ok(submitted)
     }
@@ -166,20 +172,22 @@ impl Engine {
     }
 
     /// Logs `items`, all of which travel in the log. They are copied right there where that takes no
-    /// waiting; else `owned` copies them.
+    /// waiting; else `owned` copies them. The operation is timed if it has `begun`; a thread that does it
+    /// times it by itself.
     fn begin(
         self: &Arc<Self>,
         items: &[Item<'_>],
         durability: Durability,
+        begun: Option<Instant>,
         owned: impl FnOnce() -> WriteBatch,
     ) -> Pending<()> {
-        match self.submit(items, durability) {
+        match self.submit(items, durability, begun) {
             Ok(Submitted::Done) => self.over(Ok(())),
             Ok(Submitted::InBatch { ticket, .. }) => Pending::in_batch(self.fork, ticket, ()),
             Ok(Submitted::NoRoom) => {
                 let (pending, slot) = Pending::handed(self.fork);
                 let (engine, batch) = (Arc::clone(self), owned());
-                self.committer.queue(Queued { engine, batch, durability, slot });
+                self.committer.queue(Queued { engine, batch, durability, slot, begun });
                 pending
             }
             Err(Error::Full { .. }) => self.leave_to_worker(owned(), durability),
@@ -187,7 +195,12 @@ impl Engine {
         }
     }
 
-    fn submit(&self, items: &[Item<'_>], durability: Durability) -> Result<Submitted> {
+    fn submit(
+        &self,
+        items: &[Item<'_>],
+        durability: Durability,
+        begun: Option<Instant>,
+    ) -> Result<Submitted> {
         let unit = Unit::new(items);
         self.log.check_size(&unit)?;
         self.committer.start()?;
@@ -195,7 +208,7 @@ impl Engine {
         if self.committer.is_busy() {
             return Ok(Submitted::NoRoom);
         }
-        let submitted = self.log.submit(&unit, durability)?;
+        let submitted = self.log.submit(&unit, durability, begun)?;
         match submitted {
             Submitted::NoRoom => return Ok(submitted),
             Submitted::InBatch { summons: true, .. } => self.committer.summon(),
@@ -221,7 +234,7 @@ impl Engine {
             return Ok(Some(None));
         };
         // Whoever reads it from the device counts what was not there.
-        let found = self.in_memory(Caching::Look, key, location);
+        let found = self.in_memory(Caching::Look, &Wanted::new(key, location));
         self.recorder.count(Counter::Gets, u64::from(found.is_some()));
         Ok(found.map(Some))
     }

@@ -2,7 +2,8 @@
 //! the extent, and key.
 
 use super::core::Core;
-use crate::format::ids::{PAGE_BYTES, PageNo, pages_for};
+use super::wanted::Wanted;
+use crate::format::ids::{Incarnation, PAGE_BYTES, PageNo, pages_for};
 use crate::format::location::{Home, Location};
 use crate::format::log_page::{self, LogHeader, PageKind, pages_for_stream};
 use crate::format::value_record::{self, ValueIdentity, record_len};
@@ -31,19 +32,23 @@ impl Core {
     /// Where in them the value is.
     pub(super) fn verify_log(
         &self,
-        key: &[u8],
-        location: Location,
+        wanted: &Wanted<'_>,
         buf: &mut [u8],
     ) -> Result<Range<usize>, Fault> {
-        self.verify_log_pages(location.page(), buf)?;
+        let &Wanted { key, location, .. } = wanted;
+        self.verify_log_pages(location.page(), wanted.life(&self.space), buf)?;
         let at = log_page::join_payloads(buf) + location.offset() as usize;
         let start = at + key.len();
         let own = buf[at..start] == *key;
         own.then(|| start..start + location.value_len() as usize).ok_or("another key")
     }
 
-    fn verify_log_pages(&self, first: PageNo, buf: &[u8]) -> Result<(), Fault> {
-        let incarnation = self.space.incarnation_of(self.space.extent_of(first));
+    fn verify_log_pages(
+        &self,
+        first: PageNo,
+        incarnation: Option<Incarnation>,
+        buf: &[u8],
+    ) -> Result<(), Fault> {
         let mut before: Option<LogHeader> = None;
         for (i, page) in buf.chunks_exact(PAGE_BYTES).enumerate() {
             let header = log_page::open(page, self.store, first.plus(i as u64))
@@ -64,25 +69,24 @@ impl Core {
     /// Verifies `buf`, the pages of the packed record of `key`. Where in them the value is.
     pub(super) fn verify_packed(
         &self,
-        key: &[u8],
-        location: Location,
+        wanted: &Wanted<'_>,
         buf: &[u8],
     ) -> Result<Range<usize>, Fault> {
+        let &Wanted { key, location, .. } = wanted;
         let at = location.offset() as usize;
         let end = at + record_len(key.len(), location.value_len());
-        let identity = self.identity_of_packed(location).ok_or("there is no such extent")?;
+        let identity = self.identity_of_packed(wanted).ok_or("there is no such extent")?;
         value_record::open(&buf[at..end], identity, key, location.value_len())
             .map(|range| at + range.start..at + range.end)
             .ok_or("the packed record is damaged or not the one that was written here")
     }
 
-    pub(super) fn identity_of_packed(&self, location: Location) -> Option<ValueIdentity> {
-        let extent = self.space.extent_of(location.page());
+    pub(super) fn identity_of_packed(&self, wanted: &Wanted<'_>) -> Option<ValueIdentity> {
         Some(ValueIdentity {
             store: self.store,
-            page: location.page(),
-            offset: location.offset(),
-            incarnation: self.space.incarnation_of(extent)?,
+            page: wanted.location.page(),
+            offset: wanted.location.offset(),
+            incarnation: wanted.life(&self.space)?,
         })
     }
 }

@@ -337,14 +337,14 @@ impl Engine {
         }
     }
 
-    /// Says who holds on to what could be collected.
+    /// Says who holds on to what could be collected, where the volume is full.
     pub(super) fn full(&self, error: Error) -> Error {
-        match error {
-            Error::Full { .. } if self.core.index.pins().held_value_bytes > 0 => {
-                Error::Full { pinned_by: Some("snapshots or iterators") }
-            }
-            error => error,
+        let Error::Full { mut pinned_by } = error else { return error };
+        if self.core.index.pins().held_value_bytes > 0 {
+            pinned_by = Some("snapshots or iterators");
         }
+        self.core.volume.events.refused(pinned_by);
+        Error::Full { pinned_by }
     }
 
     /// Logs that extents are large ones, ahead of the values in them where they are many: the

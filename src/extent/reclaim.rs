@@ -204,9 +204,11 @@ impl Space {
         is_live
     }
 
-    /// How far the collector has come with `extent`.
-    pub(crate) fn set_collected(&self, extent: ExtentNo, collected: Collected) {
-        self.table.write().extents[extent.0 as usize].collected = collected;
+    /// How far the collector has come with `extent`. Bytes of it that are live.
+    pub(crate) fn set_collected(&self, extent: ExtentNo, collected: Collected) -> u64 {
+        let entry = &mut self.table.write().extents[extent.0 as usize];
+        entry.collected = collected;
+        entry.live
     }
 }
 

@@ -9,10 +9,11 @@ use super::reserve::{Claim, Images};
 use super::table::{Collected, Extent, LargeRun, Table, extents_in, extents_of, numbered};
 use crate::device::{BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
+use crate::events::{Event, Stall};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{Epoch, ExtentNo, Incarnation, PAGE_BYTES, PageNo};
 use crate::seeded::{Bug, seeded};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 
 /// The least by which a file grows, and the fraction of its length if that is more: large
 /// enough that growing is rare, small enough that little is claimed ahead of need.
@@ -208,6 +209,7 @@ impl Space {
             if self.admits_put(growth) {
                 return Ok(());
             }
+            let _stalled = self.volume.events.stall(Stall::Growth);
             self.grow_beyond(known, 1)?;
         }
     }
@@ -299,6 +301,7 @@ impl Space {
         if self.is_prepared(extent) {
             return Ok(());
         }
+        let begun = sync::now();
         let start = u64::from(extent.0) * u64::from(self.extent_pages);
         let step = PREPARE_PAGES.min(self.extent_pages as usize);
         let mut zeros = self.pool.take(step)?;
@@ -308,6 +311,10 @@ impl Space {
         }
         self.volume.barrier()?;
         self.table.write().extents[extent.0 as usize].prepared = true;
+        self.volume.events.tell(|| {
+            let bytes = bytes_of(u64::from(self.extent_pages));
+            Event::Prepared { page: start, bytes, took: begun.elapsed() }
+        });
         Ok(())
     }
 
@@ -318,6 +325,7 @@ impl Space {
             if let Some(allocation) = self.allocate_for(Claim::LargePut, pages) {
                 return Ok(allocation);
             }
+            let _stalled = self.volume.events.stall(Stall::Growth);
             self.grow_beyond(known, pages.div_ceil(u64::from(self.extent_pages)))?;
         }
     }
@@ -381,6 +389,7 @@ impl Space {
         if goal <= len {
             return Err(Error::Full { pinned_by: None });
         }
+        let begun = sync::now();
         let modest = (len + (extents + short) * extent_pages).min(goal);
         if let Err(error) = self.volume.grow(goal) {
             // The file system may have room for what is needed now, if for no more.
@@ -392,6 +401,10 @@ impl Space {
         }
         let extents = extents_in(goal, self.extent_pages);
         self.change(|table| table.extents.resize(extents, Extent::FREE));
+        self.volume.events.tell(|| {
+            let (from_bytes, to_bytes) = (bytes_of(len), bytes_of(goal));
+            Event::Grown { from_bytes, to_bytes, took: begun.elapsed() }
+        });
         Ok(())
     }
 

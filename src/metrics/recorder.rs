@@ -1,10 +1,11 @@
 //! Timing and counting, cheap enough for the hot path.
 
+use super::histogram::Histogram;
 use super::sampler;
-use super::snapshot::{Latency, Metrics};
+use super::snapshot::Metrics;
 use super::stage::Stage;
 use crate::sync::{self, AtomicU64, Instant, Mutex, Ordering};
-use hdrhistogram::Histogram;
+use hdrhistogram::Histogram as Counts;
 use std::fmt;
 
 /// Longest latency told apart, in ns: 60 s. Longer ones count as this.
@@ -60,7 +61,7 @@ struct CounterShard([AtomicU64; Counter::COUNT]);
 /// recorded into, and grows with the latencies it meets.
 #[derive(Default)]
 #[repr(align(128))]
-struct HistogramShard([Mutex<Option<Histogram<u64>>>; Stage::ALL.len()]);
+struct HistogramShard([Mutex<Option<Counts<u64>>>; Stage::ALL.len()]);
 
 /// Records how long stages take and how often things happen.
 #[derive(Default)]
@@ -116,9 +117,11 @@ impl Recorder {
 
     /// All that was recorded so far; the rest of the metrics is 0. Counters are read one by one.
     pub(crate) fn snapshot(&self) -> Metrics {
-        let latency = |stage| self.latency(stage).map(|latency| (stage, latency));
+        let histogram = |stage| Some((stage, self.histogram(stage)?));
+        let histograms: Vec<_> = Stage::ALL.into_iter().filter_map(histogram).collect();
         Metrics {
-            latencies: Stage::ALL.into_iter().filter_map(latency).collect(),
+            latencies: histograms.iter().map(|(stage, it)| (*stage, it.latency())).collect(),
+            histograms,
             puts: self.total(Counter::Puts),
             deletes: self.total(Counter::Deletes),
             gets: self.total(Counter::Gets),
@@ -150,7 +153,7 @@ impl Recorder {
     }
 
     /// What all threads recorded of `stage`; None if nothing.
-    fn latency(&self, stage: Stage) -> Option<Latency> {
+    fn histogram(&self, stage: Stage) -> Option<Histogram> {
         let mut total = histogram_of_ns();
         for shard in &self.histograms {
             if let Some(part) = &*shard.0[stage as usize].lock() {
@@ -158,7 +161,7 @@ impl Recorder {
                 debug_assert!(added.is_ok(), "the total grows as its parts did");
             }
         }
-        Latency::of(&total)
+        Histogram::of(total)
     }
 
     /// What all threads added to `counter`.
@@ -175,17 +178,18 @@ impl fmt::Debug for Recorder {
 }
 
 /// An empty histogram of latencies in ns; it grows as far as [`MAX_NS`].
-fn histogram_of_ns() -> Histogram<u64> {
-    Histogram::new(DIGITS).expect("a histogram may have up to 5 digits")
+pub(super) fn histogram_of_ns() -> Counts<u64> {
+    Counts::new(DIGITS).expect("a histogram may have up to 5 digits")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::snapshot::Latency;
     use super::*;
     use crate::sync::Duration;
 
     fn latency_of(recorder: &Recorder, stage: Stage) -> Latency {
-        recorder.latency(stage).unwrap()
+        recorder.histogram(stage).unwrap().latency()
     }
 
     fn is_near(found: u64, expected: u64) -> bool {

@@ -1,11 +1,12 @@
 //! The metrics of a store at one moment.
 
 use super::collection::Collection;
+use super::histogram::Histogram;
 use super::recorder::MAX_NS;
 use super::stage::Stage;
 use crate::device::{Purpose, Traffic};
 use crate::sync::{AtomicU64, Ordering};
-use hdrhistogram::Histogram;
+use hdrhistogram::Histogram as Counts;
 use std::time::Duration;
 
 /// How long a stage took, to 3 significant digits; 60 s stands for anything longer.
@@ -37,17 +38,17 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// The latency that `histogram`, in ns, shows; None if it is empty.
-    pub(super) fn of(histogram: &Histogram<u64>) -> Option<Self> {
-        let quantile_ns = |quantile| histogram.value_at_quantile(quantile).min(MAX_NS);
-        (!histogram.is_empty()).then(|| Self {
-            samples: histogram.len(),
-            mean_ns: (histogram.mean().round() as u64).min(MAX_NS),
+    /// What `counts` of latencies in ns show.
+    pub(super) fn of(counts: &Counts<u64>) -> Self {
+        let quantile_ns = |quantile| counts.value_at_quantile(quantile).min(MAX_NS);
+        Self {
+            samples: counts.len(),
+            mean_ns: (counts.mean().round() as u64).min(MAX_NS),
             p50_ns: quantile_ns(0.5),
             p99_ns: quantile_ns(0.99),
             p999_ns: quantile_ns(0.999),
-            max_ns: histogram.max().min(MAX_NS),
-        })
+            max_ns: counts.max().min(MAX_NS),
+        }
     }
 }
 
@@ -95,7 +96,7 @@ impl Written {
 
     /// Bytes written to the log, as large values and by the collector for each of `record_bytes`;
     /// None if 0.
-    fn amplification(&self, record_bytes: u64) -> Option<f64> {
+    pub(super) fn amplification(&self, record_bytes: u64) -> Option<f64> {
         let written = self.log + self.large + self.collected;
         (record_bytes > 0).then(|| written as f64 / record_bytes as f64)
     }
@@ -121,6 +122,8 @@ impl Written {
 pub struct Metrics {
     /// Latencies by stage, of the stages with samples, in the order of [`Stage`].
     pub latencies: Vec<(Stage, Latency)>,
+    /// All that the latencies are of.
+    pub(super) histograms: Vec<(Stage, Histogram)>,
     /// Puts, alone or in write batches.
     pub puts: u64,
     /// Deletes, alone or in write batches.
@@ -194,6 +197,12 @@ pub struct Metrics {
     pub oldest_pin_age: Option<Duration>,
     /// Bytes of keys and values that only they refer to, about.
     pub pinned_bytes: u64,
+    /// Events that the [listener](crate::EventListener) was told.
+    pub events_told: u64,
+    /// Events that it missed, as it was too slow.
+    pub events_missed: u64,
+    /// Calls of the listener that ended in a panic.
+    pub listener_panics: u64,
     /// Bytes written to the device, by purpose.
     pub written: Written,
     /// Write operations on the device.
@@ -225,6 +234,22 @@ impl Metrics {
     #[must_use]
     pub fn latency(&self, stage: Stage) -> Option<&Latency> {
         self.latencies.iter().find(|(other, _)| *other == stage).map(|(_, latency)| latency)
+    }
+
+    /// Every latency of `stage`; None if it has no samples.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let db = extentdb::Db::open(dir.path().join("data.vol"))?;
+    /// db.put("k", "v")?;
+    /// let metrics = db.metrics();
+    /// let writes = metrics.histogram(extentdb::Stage::PutWrite).expect("there was a write");
+    /// print!("{}", writes.to_hgrm());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn histogram(&self, stage: Stage) -> Option<&Histogram> {
+        self.histograms.iter().find(|(other, _)| *other == stage).map(|(_, histogram)| histogram)
     }
 
     /// Fills in what the device did, and the write amplification that follows from it.

@@ -23,7 +23,8 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Stage {
     /// A put, delete or batch as its caller sees it: from the call until it is as durable as
-    /// asked for.
+    /// asked for. One that is `_async` too, until its task is woken; if it is done by a thread (large values,
+    /// conditions), from where the thread begins.
     Put,
     /// From the call until the records are in the open batch, waiting for room included.
     PutQueue,

@@ -61,7 +61,7 @@ fn value_rows(metrics: &Metrics) -> Vec<[String; 2]> {
 type Named = (&'static str, u64, fn(u64) -> String);
 
 /// Rows of what was asked of the store.
-fn counters(metrics: &Metrics) -> [Named; 9] {
+fn counters(metrics: &Metrics) -> [Named; 12] {
     [
         ("puts", metrics.puts, count),
         ("deletes", metrics.deletes, count),
@@ -72,6 +72,9 @@ fn counters(metrics: &Metrics) -> [Named; 9] {
         ("batches", metrics.batches, count),
         ("records", metrics.records, count),
         ("record bytes", metrics.record_bytes, bytes),
+        ("events told", metrics.events_told, count),
+        ("events missed", metrics.events_missed, count),
+        ("listener panics", metrics.listener_panics, count),
     ]
 }
 

@@ -212,6 +212,11 @@ fn of_tests() -> Vec<Seeded> {
         (StoredFreeMap, "G5", crash("extents that die are used again")),
         (DamageCopied, "P3", damaged("checkpoints")),
         (AbsenceNotRequired, "L1", live("a condition that was overtaken")),
+        (
+            LastEventsNotTold,
+            "L3",
+            unit("events::teller::tests::all_is_told_in_order_before_a_close_returns"),
+        ),
         (BufferedAppliedLate, "L1", live("buffered")),
         (UnwrittenNotFound, "L1", live("buffered")),
         (LogChecksumIgnored, "P3", crash("many pages a batch")),

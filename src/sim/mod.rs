@@ -9,6 +9,8 @@ mod damage;
 mod device;
 mod fuzz;
 mod generations;
+#[cfg(not(extentdb_schedules))]
+mod heard;
 mod history;
 mod image;
 mod invariants;

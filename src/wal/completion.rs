@@ -2,7 +2,7 @@
 
 use super::wakers::Wakers;
 use crate::error::Error;
-use crate::sync::{Arc, Gate, Mutex};
+use crate::sync::{Arc, Gate, Instant, Mutex};
 use std::task::Waker;
 
 /// How far a batch has come.
@@ -26,6 +26,8 @@ struct Progress {
     failure: Option<Error>,
     /// Who is to be woken when the batch is written, and when it is durable.
     wakers: [Wakers; 2],
+    /// When operations of tasks began that are timed, and the stage that each waits for.
+    timed: Vec<(Stage, Instant)>,
 }
 
 /// Tells the writers of one batch when it reached their stage, and wakes no one else. They go on
@@ -51,9 +53,15 @@ impl Completion {
         self.progress = Mutex::default();
     }
 
+    /// An operation that began at `begun` is timed until the batch reaches `stage`.
+    pub(super) fn time(&self, stage: Stage, begun: Instant) {
+        self.progress.lock().timed.push((stage, begun));
+    }
+
     /// The batch reached `stage`; `outcomes` has an answer for each conditional record. The caller
-    /// holds no lock, as wakers are called.
-    pub(super) fn reach(&self, stage: Stage, outcomes: &[bool]) {
+    /// holds no lock, as wakers are called. `timed` is told when the timed operations began that this
+    /// ends, before they are answered.
+    pub(super) fn reach(&self, stage: Stage, outcomes: &[bool], timed: impl Fn(Instant)) {
         let mut progress = self.progress.lock();
         // A failure is final, and so is what came before it.
         if self.reached.get() >= stage as u32 {
@@ -62,6 +70,8 @@ impl Completion {
         if progress.outcomes.len() < outcomes.len() {
             progress.outcomes = Arc::from(outcomes);
         }
+        let ended = progress.timed.extract_if(.., |(awaited, _)| *awaited <= stage);
+        ended.for_each(|(_, begun)| timed(begun));
         self.reached.open(stage as u32);
         let wakers = progress.take_wakers(stage);
         drop(progress);

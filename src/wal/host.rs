@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::ids::{ExtentNo, Incarnation};
-use crate::sync::Duration;
+use crate::sync::{Arc, Duration};
 
 /// Supplies the log with extents and takes what it proves.
 pub(crate) trait Host: Send + Sync + std::fmt::Debug {
@@ -41,5 +41,5 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
     fn rotated(&self);
 
     /// The log will not write again.
-    fn poisoned(&self, cause: &Error);
+    fn poisoned(&self, cause: &Arc<Error>);
 }

@@ -5,6 +5,7 @@ use super::state::{Reached, State};
 use super::wakers::Wakers;
 use crate::device::Purpose;
 use crate::error::{Error, Result};
+use crate::events::Stall;
 use crate::format::ids::{BatchNo, Generation};
 use crate::metrics::Stage as Timed;
 use crate::seeded::{Bug, seeded};
@@ -81,7 +82,9 @@ impl Log {
             return state;
         }
         drop(state);
+        let stalled = self.volume.events.stall(Stall::Collection);
         sync::sleep(wait);
+        drop(stalled);
         self.state.lock()
     }
 
@@ -139,7 +142,8 @@ impl Log {
         drop(order);
         self.recorder.stop(Timed::PutApply, begun);
         for Reached { done, stage, outcomes } in reached.drain(..) {
-            done.reach(stage, &outcomes);
+            let timed = |begun| self.recorder.stop(Timed::Put, Some(begun));
+            done.reach(stage, &outcomes, timed);
         }
         let mut state = self.state.lock();
         state.spares.keep_reached(reached);

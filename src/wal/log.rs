@@ -19,6 +19,7 @@ use super::unit::Unit;
 use crate::device::{AlignedBuf, BufferPool, Volume};
 use crate::durability::{Durability, SyncWindow};
 use crate::error::{Error, Result};
+use crate::events::Stall;
 use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, StoreId};
 use crate::format::image::Position;
 use crate::format::location::Location;
@@ -240,6 +241,7 @@ impl Log {
         loop {
             state.check_open()?;
             if weak && self.window_is_full(&state, unit) {
+                let _stalled = self.volume.events.stall(Stall::Window);
                 let upto = state.last_numbered();
                 state = if state.durable < upto {
                     self.flush(state, upto)?
@@ -275,7 +277,9 @@ impl Log {
     /// Has `spare` filled, for the caller to look again.
     fn reserve_spare<'a>(&'a self, state: Guard<'a>, for_puts: bool) -> Result<Guard<'a>> {
         drop(state);
+        let stalled = self.volume.events.stall(Stall::Log);
         let reserved = self.host.reserve_extent(for_puts);
+        drop(stalled);
         let mut state = self.state.lock();
         if let Ok(extent) = reserved {
             self.keep_spare(&mut state, extent);
@@ -316,7 +320,9 @@ impl Log {
         let successor = state.tail.successor;
         if !self.host.is_prepared(successor) {
             drop(state);
+            let stalled = self.volume.events.stall(Stall::Log);
             let prepared = self.host.prepare(successor);
+            drop(stalled);
             state = self.state.lock();
             return self.or_poison(state, prepared);
         }
@@ -325,6 +331,7 @@ impl Log {
             && naming > state.durable
             && !seeded(Bug::RotationDoesNotWait)
         {
+            let _stalled = self.volume.events.stall(Stall::Log);
             return self.flush(state, naming);
         }
         let Some(spare) = state.spare.take() else {

@@ -7,8 +7,9 @@ use super::state::State;
 use super::unit::Unit;
 use crate::durability::Durability;
 use crate::error::Result;
+use crate::metrics::Stage as Timed;
 use crate::seeded::{Bug, seeded};
-use crate::sync::Arc;
+use crate::sync::{Arc, Instant};
 use std::task::Waker;
 
 /// Records in a batch, and what their task waits for.
@@ -44,15 +45,21 @@ impl Ticket {
 }
 
 impl Log {
-    /// Adds `unit` to the open batch, if that takes no waiting.
-    pub(crate) fn submit(&self, unit: &Unit<'_>, durability: Durability) -> Result<Submitted> {
+    /// Adds `unit` to the open batch, if that takes no waiting. Its operation is timed if it has
+    /// `begun`.
+    pub(crate) fn submit(
+        &self,
+        unit: &Unit<'_>,
+        durability: Durability,
+        begun: Option<Instant>,
+    ) -> Result<Submitted> {
         let _guard = PanicGuard::new(self);
         let mut state = self.state.lock();
         state.check_open()?;
         if !self.takes_at_once(&mut state, unit, durability)? {
             return Ok(Submitted::NoRoom);
         }
-        self.leave_to_committer(state, unit, durability)
+        self.leave_to_committer(state, unit, durability, begun)
     }
 
     /// Adds `unit` to the open batch, however long it takes until that has room.
@@ -60,10 +67,11 @@ impl Log {
         &self,
         unit: &Unit<'_>,
         durability: Durability,
+        begun: Option<Instant>,
     ) -> Result<Submitted> {
         let _guard = PanicGuard::new(self);
         let state = self.admit(unit, durability != Durability::Synced)?;
-        self.leave_to_committer(state, unit, durability)
+        self.leave_to_committer(state, unit, durability, begun)
     }
 
     /// Leads the open batch if the committer was summoned to and nobody else does; whether it did.
@@ -101,17 +109,25 @@ impl Log {
         mut state: Guard<'_>,
         unit: &Unit<'_>,
         durability: Durability,
+        begun: Option<Instant>,
     ) -> Result<Submitted> {
         let Appended { number, answers, done } = self.append(&mut state, unit, durability);
+        self.recorder.stop(Timed::PutQueue, begun);
         let stage = match durability {
             Durability::Buffered => {
                 drop(state);
-                return self.apply_buffered(number, &done, answers).map(|_| Submitted::Done);
+                self.apply_buffered(number, &done, answers)?;
+                self.recorder.stop(Timed::Put, begun);
+                return Ok(Submitted::Done);
             }
             Durability::Written => Stage::Written,
             Durability::Synced if seeded(Bug::AckAtWritten) => Stage::Written,
             Durability::Synced => Stage::Durable,
         };
+        if let Some(begun) = begun {
+            // Before anybody can lead it further.
+            done.time(stage, begun);
+        }
         let unled = state.open.as_mut().filter(|batch| !batch.led && !batch.summoned);
         let summons = unled.is_some() && !seeded(Bug::CommitterNotSummoned);
         unled.into_iter().for_each(|batch| batch.summoned = true);
