@@ -103,9 +103,9 @@ pub(crate) fn whoever_waits_sees_what_was_done_before() {
     let theirs = Arc::clone(&shared);
     let leader = thread::spawn(move || {
         let (batch, done) = &*theirs;
-        batch.reach(Stage::Written, &[]);
+        batch.reach(Stage::Written, &[], |_| ());
         done.store(1, Ordering::Relaxed);
-        batch.reach(Stage::Durable, &[true]);
+        batch.reach(Stage::Durable, &[true], |_| ());
         // A failure that comes later is none of this batch.
         assert!(batch.fail(Error).is_none());
     });
@@ -134,8 +134,8 @@ pub(crate) fn a_task_is_woken() {
     let batch = Arc::new(Completion::new());
     let (led, failed) = (Arc::clone(&batch), Arc::clone(&batch));
     let leader = thread::spawn(move || {
-        led.reach(Stage::Written, &[]);
-        led.reach(Stage::Durable, &[]);
+        led.reach(Stage::Written, &[], |_| ());
+        led.reach(Stage::Durable, &[], |_| ());
     });
     let failure = thread::spawn(move || {
         for wakers in failed.fail(Error).into_iter().flatten() {

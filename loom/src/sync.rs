@@ -8,6 +8,7 @@ use loom::sync::atomic;
 pub(crate) use loom::sync::atomic::Ordering;
 pub(crate) use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64 as Plain};
+pub(crate) use std::time::Instant;
 
 /// What accesses are taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
