@@ -6,7 +6,7 @@ use crate::durability::SyncWindow;
 use crate::engine::{Engine, Pace};
 use crate::error::{Error, Result};
 use crate::events::EventListener;
-use crate::format::ids::{MAX_VOLUME_PAGES, PAGE_BYTES};
+use crate::format::ids::{MAX_EXTENTS, MAX_VOLUME_PAGES, PAGE_BYTES};
 use crate::report::OpenProgress;
 use crate::sync::Arc;
 use std::fmt;
@@ -169,8 +169,9 @@ impl Options {
     }
 
     /// Size of the volume's extents: a power of two from 16 KiB to 256 MiB. Default: 8 MiB, less
-    /// for volumes under 512 MiB. A batch takes at most a quarter of an extent. No effect on a
-    /// volume that exists.
+    /// for volumes under 512 MiB. A batch takes at most a quarter of an extent. A volume has at most
+    /// 4,194,304 extents, so small ones make the most it can grow to less. No effect on a volume that
+    /// exists.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -544,6 +545,12 @@ impl Options {
         let bytes = self.extent_bytes.unwrap_or_else(default);
         if max_bytes / bytes < MIN_EXTENTS {
             return Err(invalid("extent_bytes", "a volume needs room for at least 16 extents"));
+        }
+        if max_bytes / bytes > MAX_EXTENTS && self.max_bytes.or(self.volume_bytes).is_some() {
+            return Err(invalid(
+                "extent_bytes",
+                "must be larger: a volume has at most 4,194,304 extents",
+            ));
         }
         Ok(bytes)
     }

@@ -118,6 +118,7 @@ fn an_option_out_of_range() {
         ("extent_bytes", Options::new().extent_bytes(8192)),
         ("extent_bytes", Options::new().extent_bytes(3 << 20)),
         ("extent_bytes", Options::new().extent_bytes(2 << 30)),
+        ("extent_bytes", Options::new().extent_bytes(16 << 10).volume_bytes(1 << 40)),
     ];
     for (name, options) in cases {
         let outcome = options.open(&path);

@@ -278,6 +278,7 @@ impl Collector {
         self.core.take_stock();
         if !self.core.governor.is_due() {
             self.noted.set(Collection::AtEase);
+            self.core.scanned.lock().take();
             return Ok(false);
         }
         let now = self.core.space.newest_incarnation();

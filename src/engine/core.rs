@@ -3,7 +3,7 @@
 use super::apply::apply;
 use super::bell::Bell;
 use super::governor::Governor;
-use crate::device::{BufferPool, Purpose, Volume};
+use crate::device::{AlignedBuf, BufferPool, Purpose, Volume};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::extent::{Claim, LiveChanges, Readers, Space, Usage, bytes_of};
@@ -38,6 +38,8 @@ pub(crate) struct Core {
     collection_read_bytes: AtomicU64,
     /// What one pass over records changes; empty between two.
     changes: Mutex<LiveChanges>,
+    /// Where the collector read an extent last, until it is at ease.
+    pub(super) scanned: Mutex<Option<AlignedBuf>>,
 }
 
 /// Extents that the space contract allows beside what is live, and garbage in proportion: the
@@ -87,6 +89,7 @@ impl Core {
             records: AtomicU64::new(0),
             collection_read_bytes: AtomicU64::new(0),
             changes: Mutex::default(),
+            scanned: Mutex::default(),
         }
     }
 

@@ -119,3 +119,43 @@ pub(super) fn write(volume: &Volume, pool: &BufferPool, superblock: &Superblock)
     volume.write(Purpose::Upkeep, superblock.slot(), &page)?;
     if seeded(Bug::SuperblockWithoutBarrier) { Ok(()) } else { volume.barrier() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::options::Options;
+    use std::fs;
+
+    /// What is known of each extent is in memory: a page that tells of a thousand million of them would
+    /// take all there is.
+    #[test]
+    fn a_marker_of_more_extents_than_there_may_be_is_not_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data.vol");
+        let marker = |max_pages: u64| {
+            let mut page = vec![0; crate::format::ids::PAGE_BYTES];
+            let anchor = Anchor { page: PageNo(0), chain: 0, batch: BatchNo(0), epoch: Epoch(0) };
+            let marker = Superblock {
+                store: StoreId(7),
+                generation: Generation(0),
+                extent_pages: 4,
+                fixed: true,
+                creating: true,
+                max_pages,
+                pages: 1,
+                checkpoint: Checkpoint::of_whole_log(anchor),
+                previous: None,
+                spares: Vec::new(),
+            };
+            marker.encode(&mut page);
+            page
+        };
+        fs::write(&path, marker(4 << 22 | 4)).unwrap();
+        let refused = Options::new().open(&path).unwrap_err();
+        assert!(matches!(refused, Error::NotAStore { .. }), "{refused}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), 4096, "it is left as it is");
+        fs::write(&path, marker(256)).unwrap();
+        assert_eq!(Options::new().open(&path).unwrap().info().volume_bytes, 1 << 20);
+    }
+}

@@ -1,7 +1,7 @@
 //! The shape of a new volume.
 
 use crate::error::Result;
-use crate::format::ids::PAGE_BYTES;
+use crate::format::ids::{MAX_EXTENTS, PAGE_BYTES};
 use crate::format::superblock::Superblock;
 use crate::options::Options;
 
@@ -22,7 +22,8 @@ impl Geometry {
         let extent_bytes = options.new_extent_bytes(max_bytes)?;
         Ok(Self {
             extent_pages: (extent_bytes / PAGE_BYTES as u64) as u32,
-            max_pages: max_bytes / extent_bytes * (extent_bytes / PAGE_BYTES as u64),
+            max_pages: (max_bytes / extent_bytes).min(MAX_EXTENTS)
+                * (extent_bytes / PAGE_BYTES as u64),
             fixed: fixed.is_some(),
         })
     }

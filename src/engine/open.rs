@@ -16,7 +16,7 @@ use crate::device::{
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
 use crate::extent::{Claim, Space};
-use crate::format::ids::{PAGE_BYTES, PageNo, StoreId, pages_for};
+use crate::format::ids::{MAX_EXTENTS, PAGE_BYTES, PageNo, StoreId, pages_for};
 use crate::format::superblock::Superblock;
 use crate::metrics::{Recorder, Stage};
 use crate::options::Options;
@@ -232,7 +232,8 @@ fn growth_limit(superblock: &Superblock, options: &Options, len_pages: u64) -> u
         return superblock.max_pages;
     }
     let asked = options.max_bytes.map(|bytes| bytes / PAGE_BYTES as u64);
-    asked.unwrap_or(superblock.max_pages).max(len_pages)
+    let most = MAX_EXTENTS * u64::from(superblock.extent_pages);
+    asked.unwrap_or(superblock.max_pages).min(most).max(len_pages)
 }
 
 fn find_or_create(

@@ -12,7 +12,9 @@ use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
 use crate::extent::{Claim, bytes_of};
 use crate::format::extent_state::Role;
-use crate::format::ids::{BatchNo, Epoch, Generation, MAX_VOLUME_PAGES, PAGE_BYTES, PageNo};
+use crate::format::ids::{
+    BatchNo, Epoch, Generation, MAX_EXTENTS, MAX_VOLUME_PAGES, PAGE_BYTES, PageNo,
+};
 use crate::format::large::{LargeIdentity, LargeShape, open as open_large};
 use crate::format::log_page;
 use crate::format::record::Record;
@@ -136,7 +138,7 @@ fn read_superblock(volume: &Volume, at: PageNo, page: &mut AlignedBuf) -> Copy {
         return Copy::Unreadable(error);
     }
     match Superblock::decode(page) {
-        Ok(superblock) if superblock.pages.max(superblock.max_pages) > MAX_VOLUME_PAGES => {
+        Ok(superblock) if superblock.pages.max(superblock.max_pages) > most_pages(&superblock) => {
             Copy::Damaged
         }
         Ok(superblock) => Copy::Valid(Box::new(superblock)),
@@ -144,6 +146,10 @@ fn read_superblock(volume: &Volume, at: PageNo, page: &mut AlignedBuf) -> Copy {
         Err(SuperblockFault::Newer(found)) => Copy::Newer(found),
         Err(SuperblockFault::Invalid) => Copy::Damaged,
     }
+}
+
+fn most_pages(superblock: &Superblock) -> u64 {
+    MAX_VOLUME_PAGES.min(MAX_EXTENTS * u64::from(superblock.extent_pages))
 }
 
 /// Collects what replay accepts.

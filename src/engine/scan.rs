@@ -4,7 +4,6 @@
 use super::core::Core;
 use super::pacer::Pacer;
 use super::sparse;
-use crate::device::AlignedBuf;
 use crate::error::{Error, Result};
 use crate::format::extent_state::{ExtentState, Role};
 use crate::format::ids::{ExtentNo, Incarnation, PAGE_BYTES, PageNo};
@@ -16,6 +15,10 @@ use crate::seeded::{Bug, seeded};
 
 /// Pages that are read at a time: few, as a `get` may have to wait for them.
 pub(super) const READ_PAGES: usize = 32;
+
+/// The longest extent whose memory is kept for the next: to map and clear it each time takes as long as
+/// to check what is in it.
+const MOST_KEPT: usize = 16 << 20;
 
 /// What looks at a record: its key, location and value.
 pub(super) type Visit<'a> = dyn FnMut(&[u8], Location, &[u8]) -> Result<()> + 'a;
@@ -34,20 +37,25 @@ pub(super) fn for_each_record(
     }
     let pages = core.space.extent_pages() as usize;
     let first = PageNo(u64::from(extent.0) * pages as u64);
-    let mut bytes = read_extent(core, first, pages, pacer)?;
+    let kept = core.scanned.lock().take().filter(|buf| buf.len() == pages * PAGE_BYTES);
+    let mut bytes = kept.map_or_else(|| core.pool.take(pages), Ok)?;
+    read_extent(core, first, &mut bytes, pacer)?;
     if seeded(Bug::DamageCopied) {
         log_page::seal_again(&mut bytes, core.store);
     }
-    match state.role {
+    let scanned = match state.role {
         Role::Log => scan_log(core, first, state.incarnation, &bytes, &mut visit),
         Role::Value => scan_values(core, first, state.incarnation, &bytes, &mut visit),
         _ => unreachable!("only these hold records"),
+    };
+    if bytes.len() <= MOST_KEPT {
+        *core.scanned.lock() = Some(bytes);
     }
+    scanned
 }
 
-/// The extent's bytes, zeros where a page cannot be read.
-fn read_extent(core: &Core, first: PageNo, pages: usize, pacer: &Pacer<'_>) -> Result<AlignedBuf> {
-    let mut bytes = core.pool.take(pages)?;
+/// Reads the extent's bytes, zeros where a page cannot be read.
+fn read_extent(core: &Core, first: PageNo, bytes: &mut [u8], pacer: &Pacer<'_>) -> Result<()> {
     for (i, window) in bytes.chunks_mut(READ_PAGES * PAGE_BYTES).enumerate() {
         pacer.pause();
         core.count_collection_read(window.len());
@@ -62,7 +70,7 @@ fn read_extent(core: &Core, first: PageNo, pages: usize, pacer: &Pacer<'_>) -> R
             }
         }
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn scan_log(

@@ -77,9 +77,13 @@ pub(super) fn for_each_live(
     let Some(stream) = read_footer(core, extent, state.incarnation, pacer)? else {
         return Ok(false);
     };
-    let live = FooterHead::decode(&stream)
-        .and_then(|(_, list)| look_up(core, extent, List::new(list), pacer));
-    let Some(live) = live else { return Ok(false) };
+    let Some((_, list)) = FooterHead::decode(&stream) else { return Ok(false) };
+    let live_part = core.space.live_in(extent) as f64 / core.extent_bytes() as f64;
+    let records = List::new(list).count() as f64 / f64::from(core.space.extent_pages());
+    if part_with_live(live_part, records) > 1.0 / SPARSE_PART as f64 {
+        return Ok(false);
+    }
+    let Some(live) = look_up(core, extent, List::new(list), pacer) else { return Ok(false) };
     let stretches = stretches_of(&live);
     let pages: u64 = stretches.iter().map(Stretch::len).sum();
     if pages * PAGE_BYTES as u64 > most {
@@ -98,6 +102,13 @@ pub(super) fn for_each_live(
         }
     }
     Ok(true)
+}
+
+/// The part of the pages that are likely to hold something live, where so much of them is, with so many
+/// `records` a page: those that begin in it, and the one that reaches into it. Looking all of them up
+/// takes as long as reading them.
+fn part_with_live(live_part: f64, records: f64) -> f64 {
+    1.0 - (1.0 - live_part).powf(records + 1.0)
 }
 
 /// The stream of the footer of `extent`; `None` if there is none that is whole.
@@ -257,6 +268,13 @@ fn read_pages(core: &Core, first: PageNo, count: usize) -> Result<Option<Aligned
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_of_many_records_hold_something_live_sooner() {
+        assert!(part_with_live(0.05, 1.0 / 3.0) < 0.1 && part_with_live(0.3, 1.0 / 3.0) < 0.5);
+        assert!(part_with_live(0.1, 4.0) < 0.5 && part_with_live(0.2, 4.0) > 0.5);
+        assert_eq!(part_with_live(1.0, 4.0), 1.0);
+    }
     use crate::db::Db;
     use crate::engine::Engine;
     use crate::options::Options;

@@ -9,8 +9,8 @@
 use super::extent_state::{ExtentState, Role};
 use super::footer::{FooterHead, HEAD_BYTES as FOOTER_HEAD_BYTES};
 use super::ids::{
-    BatchNo, Epoch, ExtentNo, Generation, Incarnation, MAX_VOLUME_PAGES, PAGE_BYTES, PageNo,
-    StoreId,
+    BatchNo, Epoch, ExtentNo, Generation, Incarnation, MAX_EXTENTS, MAX_VOLUME_PAGES, PAGE_BYTES,
+    PageNo, StoreId,
 };
 use super::image::{
     self, EXTENTS_PER_ROOT, Position, RootPage, RunLine, SliceHeader, SliceKind, slice_pages,
@@ -215,6 +215,7 @@ fn the_constants_are_documented() {
         ("most listed extents", EXTENTS_PER_ROOT as u64),
         ("most packed value bytes", u64::from(Location::MAX_INLINE_BYTES)),
         ("most volume pages", MAX_VOLUME_PAGES),
+        ("most extents", MAX_EXTENTS),
     ];
     assert_eq!(documented.len(), constants.len());
     for (row, (name, value)) in documented.iter().zip(constants) {

@@ -8,6 +8,9 @@ pub(crate) const PAGE_BYTES: usize = 4096;
 /// Largest volume: 16 TiB, so that a page number fits 32 bits.
 pub(crate) const MAX_VOLUME_PAGES: u64 = 1 << 32;
 
+/// Most extents of a volume: what the store knows of each is in memory.
+pub(crate) const MAX_EXTENTS: u64 = 1 << 22;
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*

@@ -1,9 +1,9 @@
 //! Tails of gets and puts while garbage is collected, beside a store with so much room that none
 //! is.
 //!
-//! Puts arrive at a share of what the tight store can take, whether or not it keeps up; one thread
-//! gets keys, one after the other, from the device. The two stores take turns, with the same keys
-//! and the same arrivals. The space of the roomy one has been written before, as that of the tight
+//! Puts arrive at a share of what the tight store can take beside the same gets, whether or not it
+//! keeps up; one thread gets keys, one after the other, from the device. The two stores take turns,
+//! with the same keys and the same arrivals. The space of the roomy one has been written before, as that of the tight
 //! one has: a log that goes where none was before writes everything twice.
 
 mod rounds;
@@ -77,12 +77,14 @@ fn churned(session: &mut Session<'_>) -> Result<Store> {
     Ok(store)
 }
 
-/// Puts a second where each begins when the one before has ended.
+/// Puts a second where each begins when the one before has ended, beside the gets of the slices.
 fn capacity(store: &Store, choice: &Choice, args: &ChurnArgs) -> Result<f64> {
-    let limit = Limit::time(Duration::from_secs_f64(args.seconds));
-    let puts = drive(args.writers.into(), limit, |thread| {
-        let mut client = Client::new(store, choice, 2 << 32 | thread as u64);
-        Ok(move |_| client.put())
+    let time = Duration::from_secs_f64(args.seconds);
+    let (_, puts) = slice::beside_gets(store, choice, (2, time), || {
+        drive(args.writers.into(), Limit::time(time), |thread| {
+            let mut client = Client::new(store, choice, 2 << 32 | thread as u64);
+            Ok(move |_| client.put())
+        })
     })?;
     Ok(puts.summary(1).ops_per_s)
 }

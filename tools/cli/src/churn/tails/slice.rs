@@ -10,6 +10,7 @@ use crate::measure::sample::{Sample, Summary};
 use anyhow::{Error, Result};
 use std::sync::atomic::AtomicBool;
 use std::thread;
+use std::time::Duration;
 
 /// Part of the time that goes before: while it had no turn, the store has got ahead of its garbage.
 const WARM_PART: u32 = 4;
@@ -52,20 +53,32 @@ pub(super) fn measure(store: &Store, choice: &Choice, arrivals: Arrivals) -> Res
 
 /// Gets and puts.
 fn run(store: &Store, choice: &Choice, arrivals: Arrivals) -> Result<(Sample, Sample)> {
-    let client = |thread: u64| Client::new(store, choice, arrivals.seed << 32 | thread);
+    beside_gets(store, choice, (arrivals.seed, arrivals.time), || {
+        let always = AtomicBool::new(false);
+        let puts = open_loop::run(store.plan.writers.into(), arrivals, &always, |thread| {
+            let mut client = Client::new(store, choice, arrivals.seed << 32 | thread as u64);
+            move || client.put()
+        });
+        Ok(puts?.quiet)
+    })
+}
+
+/// What `puts` gives, and one thread's gets beside it: of a seed, for some time.
+pub(super) fn beside_gets(
+    store: &Store,
+    choice: &Choice,
+    (seed, time): (u64, Duration),
+    puts: impl FnOnce() -> Result<Sample>,
+) -> Result<(Sample, Sample)> {
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            drive(1, Limit::time(arrivals.time), |_| {
-                let mut client = client(u32::MAX.into());
+            drive(1, Limit::time(time), |_| {
+                let mut client = Client::new(store, choice, seed << 32 | u64::from(u32::MAX));
                 Ok(move |_| client.get())
             })
         });
-        let always = AtomicBool::new(false);
-        let puts = open_loop::run(store.plan.writers.into(), arrivals, &always, |thread| {
-            let mut client = client(thread as u64);
-            move || client.put()
-        });
+        let puts = puts();
         let gets = reader.join().unwrap_or_else(|_| Err(Error::msg("a thread panicked")));
-        Ok((gets?, puts?.quiet))
+        Ok((gets?, puts?))
     })
 }
