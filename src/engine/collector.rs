@@ -315,10 +315,7 @@ impl Collector {
             self.checkpointer.want();
         }
         if victims.is_empty() {
-            match wants_checkpoint {
-                true => self.core.governor.expect(),
-                false => self.core.governor.learn(0, Duration::ZERO),
-            }
+            self.core.governor.learn(0, Duration::ZERO);
             self.noted.set(match (usage.held, usage.set_aside) {
                 _ if wants_checkpoint => Collection::AwaitsCheckpoint,
                 (0, 0) => Collection::NothingToGain,

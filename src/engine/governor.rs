@@ -98,11 +98,6 @@ impl Governor {
         self.speed.store(known.to_bits(), Ordering::Relaxed);
     }
 
-    /// The collector will gain something once a checkpoint is in force.
-    pub(super) fn expect(&self) {
-        self.gains.store(true, Ordering::Relaxed);
-    }
-
     /// The least time between a batch of so many `bytes` and the one before, where `fill` of the
     /// log's extent is used.
     pub(super) fn delay(&self, bytes: u64, fill: f64) -> Duration {
@@ -110,14 +105,10 @@ impl Governor {
         if left >= 0.5 || !self.gains.load(Ordering::Relaxed) {
             return Duration::ZERO;
         }
-        let speed = f64::from_bits(self.speed.load(Ordering::Relaxed));
-        if speed == 0.0 {
-            // It has gained nothing yet, and what is left has to last until it does.
-            return LONGEST_DELAY.mul_f64((1.0 - left * 2.0).min(1.0));
-        }
         // All of the speed at a quarter, twice as much at a half.
         let part = (left * 4.0).max(SLOWEST);
-        Duration::from_secs_f64(bytes as f64 / (speed * part)).min(LONGEST_DELAY)
+        let speed = f64::from_bits(self.speed.load(Ordering::Relaxed)) * part;
+        Duration::from_secs_f64(bytes as f64 / speed.max(1.0)).min(LONGEST_DELAY)
     }
 
     /// Slack for each that there is at ease.
@@ -175,17 +166,6 @@ mod tests {
         let governor = governor(0);
         governor.learn(0, SECOND);
         assert_eq!(governor.delay(1 << 20, 1.0), Duration::ZERO);
-    }
-
-    #[test]
-    fn writers_wait_for_a_checkpoint_that_the_collector_needs() {
-        let governor = Governor::new();
-        governor.set_slack(2, 1000);
-        assert_eq!(governor.delay(1 << 20, 0.0), Duration::ZERO);
-        governor.expect();
-        assert_eq!(governor.delay(1 << 20, 0.0), LONGEST_DELAY / 2);
-        governor.set_slack(0, 1000);
-        assert_eq!(governor.delay(1 << 20, 1.0), LONGEST_DELAY);
     }
 
     #[test]
