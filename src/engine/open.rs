@@ -206,7 +206,7 @@ impl Engine {
         let collector = Arc::clone(&self.collector);
         let started = [
             Thread::start("extentdb-flush", move || flusher.run_flusher()),
-            start_in_background("extentdb-upkeep", move || upkeep.run_upkeep()),
+            Thread::start("extentdb-upkeep", move || upkeep.run_upkeep()),
             start_in_background("extentdb-checkpoint", move || checkpointer.run_background()),
             start_in_background("extentdb-collect", move || collector.run_background()),
         ];
