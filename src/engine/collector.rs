@@ -40,8 +40,6 @@ const LEFT_PAGES: u64 = 4;
 /// Checkpoints that are written to give the end of the file back: two replace those that name it, or are
 /// in it, and others the log that they keep there.
 const MOST_CUTS: u32 = 6;
-/// Extents that the log leaves for it: its own, and the one that comes next in any case.
-const MOST_LEFT: u32 = 2;
 
 /// Records that are looked at between two rests: as many as take no longer than a read.
 const RECORDS_AT_A_TIME: usize = 64;
@@ -144,7 +142,7 @@ impl Collector {
             }
             let gain = least_gain(&self.core);
             let Some(end) = self.core.space.end_to_empty(Worth::Some, gain) else { break };
-            let written = match self.leave(end) {
+            let written = match self.log.leave_end(end) {
                 Ok(()) => self.checkpointer.run(CheckpointCause::Space),
                 error => error,
             };
@@ -154,17 +152,6 @@ impl Collector {
             }
             let now = self.core.space.newest_incarnation();
             while self.round(&mut turn.work(), now, pacer)? {}
-        }
-        Ok(())
-    }
-
-    /// Has the log go on before `end`, if it is there or after it.
-    fn leave(&self, end: ExtentNo) -> Result<()> {
-        for _ in 0..MOST_LEFT {
-            if self.log.open_extent().is_none_or(|(extent, _)| extent < end) {
-                break;
-            }
-            self.log.leave_extent()?;
         }
         Ok(())
     }

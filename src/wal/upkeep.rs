@@ -19,6 +19,9 @@ use crate::sync::{self, Duration, Ordering};
 /// Time after which a footer is tried again that waits for its batches to be durable.
 const FOOTER_PATIENCE: Duration = Duration::from_millis(20);
 
+/// Extents that the log leaves to get away from the end of the file: its own, and the one after it.
+const MOST_LEFT: u32 = 2;
+
 impl Log {
     /// Flushes what a weaker mode has let wait long enough, and writes evidence when the log is
     /// idle. Returns when to look again; `None` if not before something is written.
@@ -192,6 +195,23 @@ impl Log {
         drop(state);
         // What comes next is anchored there.
         self.commit(&Unit::new(&[(Record::Noop, &[])]), Durability::Synced)
+    }
+
+    /// Has the log go on before `end`, as far as it is there or after it, or would go there.
+    pub(crate) fn leave_end(&self, end: ExtentNo) -> Result<()> {
+        for _ in 0..MOST_LEFT {
+            let mut state = self.state.lock();
+            if let Some(spare) = state.spare.take_if(|spare| *spare >= end) {
+                self.host.return_extent(spare);
+            }
+            let last = state.tail.extent.max(state.tail.successor);
+            let is_there = !state.frozen && last >= end;
+            drop(state);
+            if !is_there || !self.leave_extent()? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn fill_footer(
