@@ -150,8 +150,12 @@ impl Collector {
                 Err(Error::Full { .. }) => break,
                 written => written?,
             }
+            let work = &mut turn.work();
+            if work.open_extent().is_some_and(|(extent, _)| extent >= end) {
+                work.seal(pacer).map_err(|error| self.log.failure(error))?;
+            }
             let now = self.core.space.newest_incarnation();
-            while self.round(&mut turn.work(), now, pacer)? {}
+            while self.round(work, now, pacer)? {}
         }
         Ok(())
     }
