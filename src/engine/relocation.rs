@@ -171,8 +171,10 @@ impl Relocation {
         open.next += pages;
         self.copies.clear();
         pacer.pause();
+        // Should there be no log for them, they are garbage, and what comes next begins elsewhere.
+        let moves = self.moves.take();
         open.announce(&self.log, &self.renewal)?;
-        if let Some(moves) = self.moves.take() {
+        if let Some(moves) = moves {
             self.log.offer(moves, &|life| self.renewal.have_log(life))?;
         }
         pacer.waited();
@@ -185,9 +187,11 @@ impl Relocation {
     pub(super) fn seal(&mut self, pacer: &Pacer<'_>) -> Result<()> {
         let written = self.append_waiting().and_then(|()| self.write_copies(pacer));
         self.log.release_records(written.is_ok());
-        written?;
-        self.leave_open();
-        Ok(())
+        // Where that failed, what waits may have no room there any more.
+        if written.is_ok() || self.open.as_ref().is_some_and(|open| self.room_in(open, 0) == 0) {
+            self.leave_open();
+        }
+        written
     }
 
     fn leave_open(&mut self) {
