@@ -4,7 +4,7 @@
 //!    live.
 //! 2. Its keys are overwritten by durable puts in a closed loop until several times the volume has
 //!    been written. Somebody looks every 250 ms; the last half of what is seen is the steady state.
-//! 3. The raw device is measured before and after.
+//! 3. The raw device is measured before, after, and by a few writes meanwhile.
 //! 4. All keys are deleted, the garbage is collected, and the volume is checked.
 
 mod amplification;

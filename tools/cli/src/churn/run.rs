@@ -46,10 +46,11 @@ impl Run {
         let device = Device::under(&store, session.args)?;
         let before = device.measure()?;
         let bytes = (session.args.times * self.plan.volume_bytes as f64) as u64;
-        let (churned, puts) = overwrite(&store, &(self.choice)(store.keys), bytes, 1);
+        let choice = (self.choice)(store.keys);
+        let ((churned, puts), during) = device.beside(|| overwrite(&store, &choice, bytes, 1))?;
         session.report.runs.push(RunReport::new(&self.part, self.utilization, &store, &churned));
         let puts = puts.context("while churning")?.summary(self.plan.value_bytes);
-        let raw = Raw { before, after: device.measure()? };
+        let raw = Raw { before, during, after: device.measure()? };
         Ok(Ran { part: self.part, store, churned, puts, raw })
     }
 }
