@@ -37,7 +37,12 @@ pub(super) fn options(args: &ScaleArgs) -> Options {
 /// Creates the volume, which must not exist. Unless it is kept, it has no name from then on, so
 /// nothing of it outlives the process.
 pub(super) fn create(args: &ScaleArgs) -> Result<Db> {
-    let db = options(args).create_new(true).open(&args.volume)?;
+    create_with(args, options(args))
+}
+
+/// As [`create`], with other options.
+pub(super) fn create_with(args: &ScaleArgs, options: Options) -> Result<Db> {
+    let db = options.create_new(true).open(&args.volume)?;
     if !args.keep {
         fs::remove_file(&args.volume)?;
     }

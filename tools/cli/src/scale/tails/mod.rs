@@ -18,12 +18,14 @@ use crate::measure::row::{Row, Unit};
 use crate::measure::sample::Summary;
 use crate::measure::schedule;
 use anyhow::Result;
-use extentdb::Db;
+use extentdb::{Db, Options};
 use std::time::Duration;
 
 /// Length of the scratch file.
 const SCRATCH_BYTES: u64 = 512 << 20;
 const PAGE: u64 = 4096;
+/// Garbage for each live byte with which none is collected.
+const ALL_GARBAGE: f64 = 100.0;
 
 /// A store and a scratch file under measurement.
 struct Tails<'a> {
@@ -40,19 +42,14 @@ pub(super) fn run(args: &ScaleArgs) -> Result<()> {
     let bytes = SCRATCH_BYTES + 8 * natural::cycle_bytes(args) + slices_bytes(args);
     store::check_room(args, Needs { records: args.keys, bytes })?;
     schedule::sharpen_timers();
-    let db = store::create(args)?;
-    let load = store::load(args, &db);
-    load.insert(0..args.keys)?;
-    db.sync()?;
-    let scratch = Scratch::beside(&args.volume, SCRATCH_BYTES, &db)?;
-    let slice = Duration::from_secs_f64(args.seconds);
-    let tails = Tails { args, db, load, scratch, slice };
+    let tails = Tails::loaded(args, store::options(args))?;
     tails.gets()?;
-    tails.puts()?;
     tails.natural()?;
-    let Tails { db, load, .. } = tails;
-    drop(load);
-    Ok(db.close()?)
+    tails.close()?;
+    // What is to be seen is what checkpoints do, and short slices do not show what is kept up with for long.
+    let tails = Tails::loaded(args, store::options(args).garbage_ratio(ALL_GARBAGE))?;
+    tails.puts()?;
+    tails.close()
 }
 
 /// About what the slices of durable puts write: there are 4 kinds.
@@ -60,7 +57,22 @@ fn slices_bytes(args: &ScaleArgs) -> u64 {
     (args.seconds * f64::from(args.rounds) * 4.0 * 256e6) as u64
 }
 
-impl Tails<'_> {
+impl<'a> Tails<'a> {
+    /// A store with all keys in it.
+    fn loaded(args: &'a ScaleArgs, options: Options) -> Result<Self> {
+        let db = store::create_with(args, options)?;
+        let load = store::load(args, &db);
+        load.insert(0..args.keys)?;
+        db.sync()?;
+        let scratch = Scratch::beside(&args.volume, SCRATCH_BYTES, &db)?;
+        Ok(Self { args, db, load, scratch, slice: Duration::from_secs_f64(args.seconds) })
+    }
+
+    fn close(self) -> Result<()> {
+        drop(self.load);
+        Ok(self.db.close()?)
+    }
+
     /// A durable put of `--put-bytes` to a random key.
     fn put(&self, random: &mut Random, key: &mut Vec<u8>, value: &mut Vec<u8>) -> Result<()> {
         let shape = &self.load.shape;
