@@ -6,6 +6,8 @@
 
 #[cfg(not(all(test, extentdb_schedules)))]
 mod gate;
+#[cfg(extentdb_tsan)]
+mod instrumented;
 #[cfg(not(all(test, extentdb_schedules)))]
 mod parallel;
 #[cfg(all(test, extentdb_schedules))]

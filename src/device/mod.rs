@@ -16,6 +16,8 @@ mod mapping;
 mod open;
 mod plain;
 mod pool;
+#[cfg(all(test, extentdb_tsan))]
+mod race_test;
 mod ring;
 mod transfer;
 mod uring;

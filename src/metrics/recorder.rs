@@ -272,7 +272,9 @@ mod tests {
     fn threads_on_different_shards_are_one_latency() {
         let recorder = Recorder::new();
         for ns in [100, 1_000_000, 100_000_000, 10_000_000_000] {
-            std::thread::scope(|scope| drop(scope.spawn(|| recorder.record(Stage::Put, ns))));
+            std::thread::scope(|scope| {
+                scope.spawn(|| recorder.record(Stage::Put, ns)).join().unwrap()
+            });
         }
         let latency = latency_of(&recorder, Stage::Put);
         assert_eq!(latency.samples, 4);

@@ -1,12 +1,18 @@
 //! Work that is spread over threads for the time of a call.
 
-use super::Mutex;
-use std::sync::{OnceLock, mpsc};
+use super::{AtomicUsize, Mutex, Ordering};
+use std::num::NonZero;
+use std::sync::mpsc;
+use std::thread::ScopedJoinHandle;
 
 /// Processor cores that threads may use. Asked for once, as the system reads files to tell.
 pub(crate) fn cores() -> usize {
-    static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+    static CORES: AtomicUsize = AtomicUsize::new(0);
+    if CORES.load(Ordering::Relaxed) == 0 {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        CORES.store(cores, Ordering::Relaxed);
+    }
+    CORES.load(Ordering::Relaxed)
 }
 
 /// Runs `work` on this thread and on as many others as there are cores besides, and items, to
@@ -30,11 +36,16 @@ pub(crate) fn for_each_on<T: Send>(threads: usize, items: Vec<T>, work: impl Fn(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..others {
-            drop(std::thread::Builder::new().spawn_scoped(scope, take_all));
-        }
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, take_all).ok();
+        let others: Vec<_> = (0..others).filter_map(start).collect();
         take_all();
+        others.into_iter().for_each(end);
     });
+}
+
+/// Waits for a thread, which the scope would do as well, but not so that the thread sanitizer sees it.
+fn end<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// What both make, at the same time where there is a thread for it.
@@ -50,11 +61,7 @@ pub(crate) fn both<A: Send, B>(
     std::thread::scope(|scope| {
         let started = std::thread::Builder::new().spawn_scoped(scope, run);
         let made = second();
-        let first = match started.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(first)) => first,
-            Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            Err(_) => run(),
-        };
+        let first = started.map_or_else(|_| run(), end);
         (first.expect("one of the two ran it"), made)
     })
 }
@@ -74,8 +81,10 @@ pub(crate) fn for_each_ahead<T: Send, E>(
             let mut items = items.lock();
             items.by_ref().map(|item| sender.send(item)).all(|sent| sent.is_ok())
         };
-        drop(std::thread::Builder::new().spawn_scoped(scope, maker));
-        receiver.into_iter().try_for_each(&mut each)
+        let maker = std::thread::Builder::new().spawn_scoped(scope, maker);
+        let walked = receiver.into_iter().try_for_each(&mut each);
+        maker.ok().map(end);
+        walked
     })?;
     // Whatever is left, where no thread was to be had.
     let mut items = items.lock();

@@ -2,7 +2,10 @@
 
 use super::Duration;
 pub(crate) use super::gate::Gate;
+#[cfg(extentdb_tsan)]
+pub(super) use super::instrumented as sync;
 pub(crate) use super::parallel::{both, cores, for_each_ahead, for_each_on, for_each_parallel};
+#[cfg(not(extentdb_tsan))]
 pub(super) use std::sync;
 use std::sync::PoisonError;
 pub(super) use std::thread;
