@@ -59,17 +59,21 @@ fn alone<T: Send + 'static>(body: impl Fn() -> T + Send + Sync + 'static) -> T {
     made.expect("it ran")
 }
 
-/// A store that was just created.
-fn empty_store() -> Pages {
-    static PAGES: OnceLock<Pages> = OnceLock::new();
-    let create = || {
+/// A store that was just created, with large values in the way of each other or nothing in it.
+fn fresh_store(with_residents: bool) -> Pages {
+    static PAGES: [OnceLock<Pages>; 2] = [OnceLock::new(), OnceLock::new()];
+    let create = move || {
         let device = SimDevice::new(Pages::zeros(0));
         let pool = BufferPool::new(1 << 20);
         let engine = open_with(&device, &pool, SHAPE.options(), Background::Manual);
-        Db::new(engine.unwrap()).close().unwrap();
+        let db = Db::new(engine.unwrap());
+        if with_residents {
+            plan::put_residents(&db);
+        }
+        db.close().unwrap();
         device.pages()
     };
-    PAGES.get_or_init(|| alone(create)).clone()
+    PAGES[usize::from(with_residents)].get_or_init(|| alone(create)).clone()
 }
 
 /// Opens the store with a pool that the schedule has to itself.
@@ -128,15 +132,16 @@ fn check_all<R: Send + Sync + 'static>(
 /// Runs the plan of `seed` in the schedules of `scheduler`, and checks what they showed.
 fn run_seed(seed: u64, scheduler: impl Scheduler + 'static) -> Counts {
     let plan = Arc::new(Plan::new(seed));
-    let (planned, store) = (Arc::clone(&plan), empty_store());
+    let (planned, store) = (Arc::clone(&plan), fresh_store(plan.moves));
     let runs: Vec<Run> = run_schedules(scheduler, move || run::run(&planned, store.clone()));
+    let moved = runs.iter().filter(|run| run.moved_large).count();
     for run in &runs {
         check::check_run(&plan, run).unwrap_or_else(|what| panic!("{what}"));
     }
     let (schedules, images) = check_all(seed, runs, move |at, run, pool, random| {
         check::check_images(&plan, run, at % 2 == 1, pool, random)
     });
-    Counts { schedules, images, moved: 0 }
+    Counts { schedules, images, moved }
 }
 
 /// The same for threads that share keys.

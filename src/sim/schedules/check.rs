@@ -148,7 +148,7 @@ fn contents(plan: &Plan, image: Pages, pool: &BufferPool) -> Result<Model, Strin
     }
     let found = super::run::scan_all(&db).map_err(|e| format!("scan: {e}"))?;
     Device::close(&device);
-    Ok(found)
+    Ok(plan.without_residents(found, true))
 }
 
 /// The values' first bytes.

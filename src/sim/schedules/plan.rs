@@ -4,6 +4,7 @@ use super::super::history::{Changes, History, own_key};
 use super::super::random::Random;
 use super::super::workload::{Model, value};
 use super::SHAPE;
+use crate::db::Db;
 use crate::durability::{Durability, SyncWindow};
 use crate::engine::Background;
 use crate::options::Options;
@@ -41,6 +42,11 @@ pub(super) enum Call {
     Step,
     Slice,
     Checkpoint,
+    /// Collects all garbage, and empties large extents.
+    Collect,
+    CollectStep,
+    /// One of the large values that are there from the beginning.
+    Resident(usize),
     Close,
 }
 
@@ -53,6 +59,8 @@ pub(super) struct Plan {
     window_bytes: u64,
     worth_bytes: usize,
     pub(super) latency: Duration,
+    /// Whether large values are in the way of each other, and somebody moves them.
+    pub(super) moves: bool,
 }
 
 impl Plan {
@@ -63,12 +71,27 @@ impl Plan {
         let mut threads: Vec<_> =
             (0..WRITERS).map(|thread| writer_calls(thread, &mut random)).collect();
         threads.push(bystander_calls(background, &mut random));
-        let changes = |calls: &Vec<Call>| calls.iter().map(Call::changes).collect::<Vec<_>>();
-        let history = History::new(&threads.iter().map(changes).collect::<Vec<_>>());
         let window_bytes = [1500, 20_000][random.below(2) as usize];
         let worth_bytes = worth_bytes(&mut random);
         let latency = latency(&mut random);
-        Self { threads, history, background, window_bytes, worth_bytes, latency }
+        let moves = random.below(3) == 0;
+        if moves {
+            threads.push(collector_calls(background, &mut random));
+        }
+        let changes = |calls: &Vec<Call>| calls.iter().map(Call::changes).collect::<Vec<_>>();
+        let history = History::new(&threads.iter().map(changes).collect::<Vec<_>>());
+        Self { threads, history, background, window_bytes, worth_bytes, latency, moves }
+    }
+
+    /// Takes the values out of `found` that nobody writes, which must be all there where it shows all
+    /// keys.
+    pub(super) fn without_residents(&self, mut found: Model, all: bool) -> Model {
+        for number in 0..RESIDENTS {
+            let resident = found.remove(&resident_key(number));
+            let there = resident.is_some_and(|value| value == resident_value(number));
+            assert!(there || !(all && self.moves), "what moves is there, and is what it was");
+        }
+        found
     }
 
     pub(super) fn options(&self) -> Options {
@@ -180,6 +203,43 @@ fn bystander_calls(background: Background, random: &mut Random) -> Vec<Call> {
         calls.push(Call::Close);
     }
     calls
+}
+
+fn collector_calls(background: Background, random: &mut Random) -> Vec<Call> {
+    // The steps are for one thread: it may be the engine's own.
+    let kinds = if background == Background::Manual { 8 } else { 6 };
+    let call = |random: &mut Random| match random.below(kinds) {
+        0..4 => Call::Collect,
+        4 | 5 => Call::Resident(random.below(RESIDENTS as u64) as usize),
+        _ => Call::CollectStep,
+    };
+    (0..2 + random.below(3)).map(|_| call(random)).collect()
+}
+
+/// Large values that nobody writes. Each begins alone in its extent, so that one gains an extent where
+/// it moves to the other.
+pub(super) const RESIDENTS: usize = 2;
+
+pub(super) fn resident_key(number: usize) -> Vec<u8> {
+    format!("resident-{number}").into_bytes()
+}
+
+pub(super) fn resident_value(number: usize) -> Vec<u8> {
+    value(usize::MAX >> 20, number, 2600)
+}
+
+/// Has them there, in an empty store.
+pub(super) fn put_residents(db: &Db) {
+    let fillers = |number: usize| (0..3).map(move |at| format!("filler-{number}-{at}"));
+    for number in 0..RESIDENTS {
+        db.put(resident_key(number), resident_value(number)).unwrap();
+        fillers(number).for_each(|key| db.put(key, [0; 2600]).unwrap());
+    }
+    (0..RESIDENTS).flat_map(fillers).for_each(|key| db.delete(key).unwrap());
+    db.checkpoint().unwrap();
+    db.put("filler", "").unwrap();
+    db.delete("filler").unwrap();
+    db.checkpoint().unwrap();
 }
 
 /// All keys there can be.

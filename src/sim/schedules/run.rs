@@ -5,7 +5,7 @@ use super::super::history::op_number;
 use super::super::trace::{Pages, Trace};
 use super::super::workload::Model;
 use super::open_with;
-use super::plan::{COUNTER, Call, Plan, all_keys};
+use super::plan::{COUNTER, Call, Plan, RESIDENTS, all_keys, resident_key, resident_value};
 use crate::batch::WriteBatch;
 use crate::db::Db;
 use crate::device::BufferPool;
@@ -44,10 +44,13 @@ pub(super) struct Run {
     /// What is on the device after the store was closed, and what it showed before.
     pub(super) closed: Pages,
     pub(super) last: Option<Model>,
+    /// Whether large values were moved.
+    pub(super) moved_large: bool,
 }
 
 /// A thread and what it has seen.
 struct Actor {
+    plan: Arc<Plan>,
     thread: usize,
     db: Db,
     engine: Arc<Engine>,
@@ -71,8 +74,10 @@ pub(super) fn run(plan: &Arc<Plan>, store: Pages) -> Run {
         shuttle::thread::spawn(move || {
             let (looks, tallies, scans) = Default::default();
             let background = plan.background;
-            let mut actor = Actor { thread, db, engine, device, background, looks, tallies, scans };
-            actor.act(&plan.threads[thread]);
+            let calls = Arc::clone(&plan);
+            let mut actor =
+                Actor { plan, thread, db, engine, device, background, looks, tallies, scans };
+            actor.act(&calls.threads[thread]);
             let mut seen = seen.lock().unwrap();
             seen.0.append(&mut actor.looks);
             seen.1.append(&mut actor.tallies);
@@ -81,12 +86,14 @@ pub(super) fn run(plan: &Arc<Plan>, store: Pages) -> Run {
     let threads: Vec<_> = (0..plan.threads.len()).map(start).collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let last = closing(scan_all(&db)).unwrap();
+    let last = last.map(|found| plan.without_residents(found, true));
+    let moved_large = db.metrics().moved_large_bytes > 0;
     drop(engine);
     if last.is_some() {
         db.close().unwrap();
     }
     let (looks, tallies) = std::mem::take(&mut *seen.lock().unwrap());
-    Run { trace: device.trace(), looks, tallies, closed: device.pages(), last }
+    Run { trace: device.trace(), looks, tallies, closed: device.pages(), last, moved_large }
 }
 
 /// What a call on a store that is being closed may answer.
@@ -95,6 +102,19 @@ fn closing<T>(answer: Result<T>) -> Result<Option<T>> {
         Ok(done) => Ok(Some(done)),
         Err(Error::Closed) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Keys of a view that shows so many that are written.
+fn plan_len(plan: &Plan, written: usize) -> u64 {
+    (written + if plan.moves { RESIDENTS } else { 0 }) as u64
+}
+
+/// There may be no room for what moves.
+fn or_full(done: Result<()>) -> Result<()> {
+    match done {
+        Err(Error::Full { .. }) => Ok(()),
+        done => done,
     }
 }
 
@@ -179,7 +199,8 @@ impl Actor {
                 let found = keys.into_iter().zip(values);
                 let found: Model =
                     found.filter_map(|(k, value)| Some((k, value?.into_vec()))).collect();
-                assert_eq!(snapshot.len(), found.len() as u64, "of one moment");
+                let all = plan_len(&self.plan, found.len());
+                assert_eq!(snapshot.len(), all, "of one moment");
                 self.note(op, None, found);
             }
             Call::Scan(calls) => self.scans.push((at + calls, op, self.db.iter(), Model::new())),
@@ -190,6 +211,7 @@ impl Actor {
                     entry.and_then(|e| Ok((e.key().to_vec(), e.value()?.into_vec())))
                 };
                 let found = entries.rev().map(entry).collect::<Result<Model>>()?;
+                let found = self.plan.without_residents(found, true);
                 self.note(op, None, found);
             }
             Call::MultiGet => {
@@ -202,6 +224,13 @@ impl Actor {
             Call::Step => self.engine.step()?,
             Call::Slice => drop(self.engine.checkpoint_step()?),
             Call::Checkpoint => self.db.checkpoint()?,
+            Call::Collect => or_full(self.db.collect_garbage())?,
+            Call::CollectStep => or_full(self.engine.collector_step().map(drop))?,
+            Call::Resident(number) => {
+                let found = self.db.get(resident_key(*number))?;
+                let found = found.map(|value| value.into_vec());
+                assert_eq!(found, Some(resident_value(*number)), "it may be on its way");
+            }
             Call::Close => {
                 self.db.clone().close()?;
                 return Ok(true);
@@ -237,6 +266,7 @@ impl Actor {
         for (until, op, mut scan, mut found) in std::mem::take(&mut self.scans) {
             loop {
                 let Some(entry) = scan.next().transpose()? else {
+                    let found = self.plan.without_residents(found, true);
                     self.note(op, None, found);
                     break;
                 };
