@@ -429,7 +429,8 @@ impl Options {
     }
 
     /// Called once, from the thread that met it, when a failure of the device makes the handle
-    /// stop writing: at once, for what must not wait, such as taking the service out of rotation.
+    /// stop writing: at once, for what must not wait, such as taking the service out of rotation. It may
+    /// close the store.
     /// For everything else that happens, and for that in its turn, there is
     /// [`event_listener`](Self::event_listener).
     ///

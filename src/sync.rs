@@ -35,6 +35,7 @@ pub(crate) use given::{
     for_each_parallel, now, sleep,
 };
 use given::{sync, thread};
+use std::cell::Cell;
 pub(crate) use std::sync::{Arc, Weak};
 use std::sync::{PoisonError, TryLockError};
 pub(crate) use std::time::Duration;
@@ -87,11 +88,24 @@ impl Thread {
         thread::Builder::new().name(name.to_owned()).spawn(body).map(Thread)
     }
 
-    /// Waits until the thread has ended, unless it is the calling one.
+    /// Waits until the thread has ended, unless it is the calling one, or [may wait](without_joins) for it.
     pub(crate) fn join(self) {
-        if self.0.thread().id() != thread::current().id() {
+        let may_join = self.0.thread().id() != thread::current().id() && !HOLDS_UP_OTHERS.get();
+        if may_join {
             // A panic of the engine's thread has already poisoned the handle.
             let _ = self.0.join();
         }
     }
+}
+
+thread_local! {
+    static HOLDS_UP_OTHERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `body`, in which this thread waits for no other to end: its caller may hold what they wait for.
+pub(crate) fn without_joins<T>(body: impl FnOnce() -> T) -> T {
+    let before = HOLDS_UP_OTHERS.replace(true);
+    let done = body();
+    HOLDS_UP_OTHERS.set(before);
+    done
 }

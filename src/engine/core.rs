@@ -10,7 +10,7 @@ use crate::extent::{Claim, LiveChanges, Readers, Space, Usage, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation, StoreId};
 use crate::index::Index;
 use crate::options::FatalCallback;
-use crate::sync::{Arc, AtomicU64, Duration, Mutex, Ordering};
+use crate::sync::{self, Arc, AtomicU64, Duration, Mutex, Ordering};
 use crate::wal::Host;
 use std::fmt;
 
@@ -205,7 +205,9 @@ impl Host for Core {
     fn poisoned(&self, cause: &Arc<Error>) {
         self.volume.events.tell(|| Event::Poisoned { cause: Arc::clone(cause) });
         if let Some(on_fatal) = &self.on_fatal {
-            on_fatal(cause);
+            // Whoever met it may hold locks that the engine's threads wait for, and `on_fatal` may close
+            // the store. They end by themselves once he has let go.
+            sync::without_joins(|| on_fatal(cause));
         }
     }
 }

@@ -15,6 +15,8 @@ mod core;
 mod creation;
 mod delta;
 mod evacuation;
+#[cfg(all(test, not(extentdb_schedules)))]
+mod fatal_test;
 mod geometry;
 mod governor;
 mod image;

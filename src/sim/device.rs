@@ -23,6 +23,9 @@ pub(crate) enum Fault {
     FailsHalfway,
     /// There is no space.
     NoSpace,
+    /// The transfer panics.
+    #[cfg(not(extentdb_schedules))]
+    Panics,
 }
 
 /// A fault at the `at`-th operation of the device, counted from 0.
@@ -190,6 +193,8 @@ fn failure(fault: Fault) -> io::Error {
     match fault {
         Fault::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
         Fault::Fails | Fault::FailsHalfway => io::Error::other("injected"),
+        #[cfg(not(extentdb_schedules))]
+        Fault::Panics => panic!("injected"),
     }
 }
 

@@ -26,6 +26,11 @@ mod threads;
 mod trace;
 mod workload;
 
+#[cfg(not(extentdb_schedules))]
+pub(crate) use device::{Fault, Injection, SimDevice};
+#[cfg(not(extentdb_schedules))]
+pub(crate) use trace::Pages;
+
 /// Says what a test did, past the harness, which keeps to itself what tests print.
 fn tell(line: &str) {
     use std::io::Write;
