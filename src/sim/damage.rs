@@ -42,15 +42,21 @@ fn damaged_forms(at: u64, image: &Pages, trace: &Trace, random: &mut Random) -> 
     });
     let mut forms: Vec<Page> = flipped.chain([Arc::new([0; PAGE_BYTES])]).collect();
     // Lost writes: what the page held before. Misdirected ones: what was meant for another.
-    forms.extend(trace.writes.iter().flat_map(|write| {
-        let earlier = at.checked_sub(write.page.0).and_then(|i| write.pages.get(i as usize));
-        earlier.filter(|earlier| ***earlier != *sound).cloned()
-    }));
+    forms.extend(earlier_forms(at, image, trace));
     let elsewhere = image.written();
     let other = elsewhere[random.below(elsewhere.len() as u64) as usize];
     forms.extend(image.get(other).filter(|other| **other != *sound));
     let unreadable = std::iter::once(Form::Unreadable);
     forms.into_iter().map(Form::Other).chain(unreadable).collect()
+}
+
+/// What was written to the page before it came to hold what it does.
+fn earlier_forms<'t>(at: u64, image: &Pages, trace: &'t Trace) -> impl Iterator<Item = Page> + 't {
+    let sound = image.get(at).unwrap();
+    trace.writes.iter().filter_map(move |write| {
+        let earlier = at.checked_sub(write.page.0).and_then(|i| write.pages.get(i as usize));
+        earlier.filter(|earlier| ***earlier != *sound).cloned()
+    })
 }
 
 /// What may be missing (E1).
@@ -338,12 +344,16 @@ fn last_log_pages(trace: &Trace, position: usize) -> Vec<u64> {
 fn a_page_misread_once_hides_nothing_that_comes_after() {
     let mut opened = 0;
     for (name, shape, ops) in canonical() {
-        let (image, _) = volume_after(shape, &ops, false);
-        for at in image.written() {
+        let (image, trace) = volume_after(shape, &ops, false);
+        let zeros: Page = Arc::new([0; PAGE_BYTES]);
+        let forms = image.written().into_iter().flat_map(|at| {
+            let earlier = earlier_forms(at, &image, &trace).last();
+            [Some(zeros.clone()), earlier].into_iter().flatten().map(move |form| (at, form))
+        });
+        for (at, form) in forms {
             let sound = image.get(at).unwrap();
             let mut misread = image.clone();
-            let zeros: Page = Arc::new([0; PAGE_BYTES]);
-            misread.set(at, zeros.clone());
+            misread.set(at, form.clone());
             let device = SimDevice::new(misread);
             let Ok(engine) = open(&device, shape, Background::Manual) else { continue };
             let db = Db::new(engine);
@@ -357,7 +367,7 @@ fn a_page_misread_once_hides_nothing_that_comes_after() {
             }
             device.close();
             let mut restored = device.pages();
-            if restored.get(at) == Some(zeros) {
+            if restored.get(at) == Some(form) {
                 restored.set(at, sound);
             }
             opened += 1;
