@@ -36,8 +36,16 @@ bugs! {
     BarrierErrorSwallowed,
     /// A failed barrier is tried again.
     BarrierRetried,
+    /// Two barriers at once through the page cache: of a lost write one of them hears.
+    BarriersOverlap,
     /// The handle goes on after a failed transfer.
     FailureNotRemembered,
+    /// A panic with a batch in hand is nobody's business.
+    PanicUnnoticed,
+    /// An `ENOTCONN` of the system's is taken for a handle that was closed.
+    SystemErrorIsClosed,
+    /// Who closes the store where it says that it failed waits for threads that wait for him.
+    CloseWaitsForItself,
     /// Any amount of weaker writes waits for a flush.
     WindowUnbounded,
     /// `sync` waits for nothing.
@@ -52,10 +60,20 @@ bugs! {
     RotationDoesNotWait,
     /// The log enters an extent that was not prepared.
     PreparationSkipped,
+    /// A superblock may name a length before that is durable.
+    LengthBeforeBarrier,
+    /// Two who find no room grow a volume one after the other, the second for nothing.
+    GrowthRepeated,
+    /// Nobody leaves space for what gives space back.
+    NothingReserved,
     /// A footer is written before its batches are durable.
     FooterBeforeDurable,
     /// A footer is taken though it begins after a gap.
     FooterWithGap,
+    /// A footer is taken though the log did not go on where it says.
+    FooterNotFollowed,
+    /// An open goes on in an extent of which the successor has the beginning of a batch.
+    TornSuccessorForgotten,
     /// The barrier before an open reads is not issued.
     OpenWithoutBarrier,
     /// The epoch's header is not made durable.
@@ -66,6 +84,10 @@ bugs! {
     ProofNotSought,
     /// Proof is looked for in the extent of the break only.
     ProofInOneExtent,
+    /// What a later epoch wrote does not prove that it began.
+    LaterEpochNoProof,
+    /// What a page behind the break proves durable before it is not taken for proved.
+    ProofNotCarriedBack,
     /// Batches are counted instead: a break is corruption if a later batch is there that must have
     /// waited for it.
     BatchesCounted,
@@ -79,6 +101,8 @@ bugs! {
     PartOfBatchTaken,
     /// Large values of unproved batches are not verified.
     LargeNotVerified,
+    /// A value that nobody verifies is not made durable before its record is written.
+    LongNotBarriered,
     /// Records of the log before a slice's position are applied again, and conditional ones with the
     /// answer that the image gives.
     PositionIgnored,
@@ -88,6 +112,10 @@ bugs! {
     OlderSuperblock,
     /// A superblock of another volume counts.
     OtherVolumesSuperblock,
+    /// A creation that was cut short begins anew, over its own marker.
+    MarkerRewritten,
+    /// A marker is believed that superblocks have replaced.
+    OldMarkerBelieved,
     /// A superblock goes where the newest is.
     SuperblockInPlace,
     /// A superblock is not made durable.
@@ -112,6 +140,14 @@ bugs! {
     KeptLogIgnored,
     /// The older image is not known to be there after an open.
     OlderImageForgotten,
+    /// The log's successor is looked at before it is known what is dead.
+    SuccessorAdoptedFirst,
+    /// What an older superblock calls the checkpoint before is taken to be there.
+    GivenUpAdopted,
+    /// After an open by the older superblock the next names a checkpoint that was given up.
+    GivenUpNamed,
+    /// The older checkpoint serves where the log of the newest is proved to go on.
+    ProvedLogGivenUp,
     /// Copies of the collector's are not made durable before the log refers to them.
     CopiesWithoutBarrier,
     /// A record is moved wherever it is by now.
@@ -124,6 +160,8 @@ bugs! {
     RewriteUnconditional,
     /// Replay moves a value by moves that come after its time.
     MovesOutOfTime,
+    /// A list of moves to copies that were dropped goes on growing.
+    DroppedCopiesListed,
     /// The same of large values that leave their extents.
     LargeCopiesWithoutBarrier,
     /// A large value is moved wherever it is by now.
@@ -142,10 +180,14 @@ bugs! {
     HeldIgnored,
     /// The same of large values.
     HeldLargeIgnored,
+    /// A reader of a value lets go of the view that it is of.
+    ReaderHoldsNothing,
     /// Large extents are not announced.
     LargeUnannounced,
     /// Value extents are not announced.
     ValuesUnannounced,
+    /// A value extent counts as announced though the log had no room for that.
+    AnnouncedOnce,
     /// All lives that begin in one epoch have one number.
     IncarnationReissued,
     /// The superblock says what is free.
@@ -182,6 +224,8 @@ bugs! {
     CommitterNotSummoned,
     /// A task is not woken when its batch is done.
     TaskNotWoken,
+    /// The flusher looks again and again while another thread retires what is durable.
+    FlusherSpins,
     /// What a listener has not heard when the store closes it never does.
     LastEventsNotTold,
     /// Batches are applied by whoever comes first.
@@ -204,6 +248,8 @@ bugs! {
     OtherKeyRead,
     /// What cannot be read is absent.
     ErrorIsAbsence,
+    /// A scan passes over what cannot be read.
+    ScanPassesOver,
     /// Views show what is written after them.
     ViewsMove,
     /// A volume is opened twice in one process.

@@ -145,7 +145,8 @@ impl Volume {
 
     pub(crate) fn barrier(&self) -> Result<()> {
         self.traffic.barriers.fetch_add(1, Ordering::Relaxed);
-        let _alone = (!self.barriers_overlap).then(|| self.one_barrier.lock());
+        let alone = !self.barriers_overlap && !seeded(Bug::BarriersOverlap);
+        let _alone = alone.then(|| self.one_barrier.lock());
         if seeded(Bug::AckWithoutBarrier) {
             return Ok(());
         }
@@ -168,6 +169,9 @@ impl Volume {
         let start = PageNo(self.len_pages());
         match self.device.grow(pages) {
             Ok(()) => {
+                if seeded(Bug::LengthBeforeBarrier) {
+                    self.pages.fetch_max(pages, Ordering::AcqRel);
+                }
                 self.barrier()?;
                 self.pages.fetch_max(pages, Ordering::AcqRel);
                 Ok(())
@@ -215,7 +219,8 @@ impl Volume {
 
     fn error(&self, op: &'static str, page: PageNo, source: io::Error) -> Error {
         // The device's own word, not the operating system's: that would be a failure.
-        if source.kind() == io::ErrorKind::NotConnected && source.raw_os_error().is_none() {
+        let own = source.raw_os_error().is_none() || seeded(Bug::SystemErrorIsClosed);
+        if source.kind() == io::ErrorKind::NotConnected && own {
             return Error::Closed;
         }
         let (path, source) = (Arc::clone(&self.path), Arc::new(source));

@@ -10,6 +10,7 @@ use crate::extent::{Claim, LiveChanges, Readers, Space, Usage, bytes_of};
 use crate::format::ids::{ExtentNo, Incarnation, StoreId};
 use crate::index::Index;
 use crate::options::FatalCallback;
+use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Arc, AtomicU64, Duration, Mutex, Ordering};
 use crate::wal::Host;
 use std::fmt;
@@ -207,7 +208,10 @@ impl Host for Core {
         if let Some(on_fatal) = &self.on_fatal {
             // Whoever met it may hold locks that the engine's threads wait for, and `on_fatal` may close
             // the store. They end by themselves once he has let go.
-            sync::without_joins(|| on_fatal(cause));
+            match seeded(Bug::CloseWaitsForItself) {
+                true => on_fatal(cause),
+                false => sync::without_joins(|| on_fatal(cause)),
+            }
         }
     }
 }

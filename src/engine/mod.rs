@@ -207,6 +207,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Writes a footer that is due; whether there was one.
+    #[cfg(test)]
+    pub(crate) fn footer_step(&self) -> Result<bool> {
+        self.log.footer_step()
+    }
+
     /// All keys as they are now.
     pub(crate) fn view(&self) -> Result<View> {
         self.check_usable()?;

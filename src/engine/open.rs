@@ -260,6 +260,9 @@ fn find_or_create(
             let what = "its creation was cut short; open it with create(true) to finish it";
             return Err(Error::NotAStore { path: Arc::clone(volume.path()), what });
         }
+        Found::Unfinished(marker) if seeded(Bug::MarkerRewritten) => {
+            creation::begin(volume, pool, new_store_id(), Geometry::of(&marker))?
+        }
         Found::Unfinished(marker) => *marker,
         found => {
             check_vacant(volume, medium, options, &found, &mut page)?;

@@ -110,7 +110,8 @@ fn choose(first: Copy, second: Copy) -> Result<Found> {
         }
         (Copy::Valid(marker), Copy::Valid(second)) if marker.creating => {
             // A marker that later superblocks have replaced is there again: their writing was lost.
-            if second.generation > marker.generation.next() {
+            let replaced = second.generation > marker.generation.next();
+            if replaced && !seeded(Bug::OldMarkerBelieved) {
                 return Ok(Found::Store(second, Some("the first superblock")));
             }
             Ok(Found::Marked(second))
@@ -249,10 +250,11 @@ pub(super) fn recover(
     match (newest, superblock.previous) {
         (Ok(rebuilt), _) => finish(core, superblock.clone(), rebuilt, report),
         // W1: the older one needs the same log, and may not find the proof that this one found.
-        (Err(error @ ReplayError::LaterProof(_)), _) => Err(error.into()),
-        (Err(ReplayError::Other(error)), Some(previous))
-            if superblock.checkpoint.root != PageNo(0) =>
-        {
+        (Err(error @ ReplayError::LaterProof(_)), _) if !seeded(Bug::ProvedLogGivenUp) => {
+            Err(error.into())
+        }
+        (Err(error), Some(previous)) if superblock.checkpoint.root != PageNo(0) => {
+            let error = Error::from(error);
             let elder = Superblock { checkpoint: previous, previous: None, ..superblock.clone() };
             core.space.forget();
             // If it is of no use either, the newest is the one to speak of.
@@ -333,13 +335,18 @@ fn rebuild(
     let liveness = loading?.finish(&mut log)?;
     drop(log);
     // What an older superblock calls the previous checkpoint has been given up since.
-    let previous = previous.filter(|_| replayed.generation <= superblock.generation);
+    let is_newest = replayed.generation <= superblock.generation;
+    let previous = previous.filter(|_| is_newest || seeded(Bug::GivenUpAdopted));
     // The log that the older checkpoint starts from is kept, to the end.
     let life = |at: Checkpoint| {
         core.space.incarnation_of(core.space.extent_of(at.anchor.page)).unwrap_or_default()
     };
     let first = previous.map_or(life(checkpoint), |elder| life(elder).min(life(checkpoint)));
     let kept = first..=replayed.tail.incarnation;
+    let tail = &replayed.tail;
+    let adopt_successor =
+        || tail.successor == tail.extent || core.space.adopt_successor(tail.successor);
+    let adopted_first = seeded(Bug::SuccessorAdoptedFirst).then(adopt_successor);
     if !core.space.derive_free(&liveness, &kept) {
         return Err(corrupt(replayed.tail.next_page(), "values lie where none can be").into());
     }
@@ -347,8 +354,7 @@ fn rebuild(
     if !replayed.extents.iter().all(is_log) {
         return Err(corrupt(replayed.tail.next_page(), "something else is where the log is").into());
     }
-    let tail = &replayed.tail;
-    if tail.successor != tail.extent && !core.space.adopt_successor(tail.successor) {
+    if !adopted_first.unwrap_or_else(adopt_successor) {
         return Err(corrupt(tail.next_page(), "the log's successor is in use").into());
     }
     core.space.expect_holes();
@@ -417,6 +423,7 @@ fn finish(
 ) -> Result<Recovered> {
     let Rebuilt { replayed, mut images, previous } = rebuilt;
     // The next superblock must not name what this one should not have any more.
+    let previous = if seeded(Bug::GivenUpNamed) { superblock.previous } else { previous };
     let superblock = Superblock { previous, ..superblock };
     images.damaged |= replayed.generation > superblock.generation;
     core.space.put_image_in_force(images.newest.len(), images.previous.len(), &[]);

@@ -173,7 +173,10 @@ impl Relocation {
         pacer.pause();
         // Should there be no log for them, they are garbage, and what comes next begins elsewhere.
         let moves = self.moves.take();
-        open.announce(&self.log, &self.renewal)?;
+        if let Err(error) = open.announce(&self.log, &self.renewal) {
+            self.moves = moves.filter(|_| seeded(Bug::DroppedCopiesListed));
+            return Err(error);
+        }
         if let Some(moves) = moves {
             self.log.offer(moves, &|life| self.renewal.have_log(life))?;
         }
@@ -296,6 +299,7 @@ impl Open {
         if !self.announced && !seeded(Bug::ValuesUnannounced) {
             let record = Record::Announce { extent: self.extent, state: self.state };
             let items = [(record, &[][..])];
+            self.announced = seeded(Bug::AnnouncedOnce);
             renewal.with_log(|| log.commit(&Unit::new(&items), Durability::Synced))?;
             self.announced = true;
         }
@@ -316,6 +320,7 @@ mod tests {
     use crate::engine::Engine;
     use crate::format::location::Home;
     use crate::options::Options;
+    use crate::sync::Ordering;
 
     fn value(number: u32) -> Vec<u8> {
         number.to_le_bytes().repeat(250)
@@ -450,6 +455,48 @@ mod tests {
         for number in 0..number {
             assert_eq!(engine.get(&number.to_be_bytes()).unwrap().unwrap(), value(number));
         }
+    }
+
+    /// What was copied meanwhile is garbage, and stays where it was.
+    #[test]
+    fn where_there_is_no_log_copies_are_dropped_and_the_next_ones_are_not_theirs() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, db) = filled(&dir);
+        let pacer = Pacer::new(&engine.core, true);
+        let mut work = Relocation::new(&engine.core, &engine.log, &engine.renewal);
+        let places: Vec<_> = (0..600).map(|number| location(&engine, number)).collect();
+        let copy = |work: &mut Relocation, number: u32| {
+            let (key, from) = (number.to_be_bytes(), places[number as usize]);
+            work.copy(&key, from, &value(number), &pacer).map(drop)
+        };
+        engine.renewal.refuses.store(true, Ordering::Relaxed);
+        let mut copied = 0;
+        let refused = loop {
+            match copy(&mut work, copied) {
+                Ok(()) => copied += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, Error::Full { .. }), "{refused}");
+        assert!((400..550).contains(&copied), "an extent was filled: {copied}");
+        copy(&mut work, 550).unwrap();
+        assert!(matches!(work.finish(&pacer), Err(Error::Full { .. })));
+        assert_eq!(work.open_extent().unwrap().1, PAGE_BYTES as u64, "it is gone on with");
+        engine.renewal.refuses.store(false, Ordering::Relaxed);
+        copy(&mut work, 551).unwrap();
+        work.finish(&pacer).unwrap();
+        for number in (0..copied).chain([550]) {
+            assert_eq!(location(&engine, number), places[number as usize], "{number}");
+        }
+        assert_eq!(location(&engine, 551).home(), Home::Value);
+        let assert_all = |db: &Db| {
+            let shows = |n: u32| db.get(n.to_be_bytes()).unwrap().unwrap() == value(n);
+            assert!((0..600).all(shows) && db.check().unwrap().is_clean());
+        };
+        assert_all(&db);
+        db.close().unwrap();
+        // G4: the log says what the extent is.
+        assert_all(&Db::open(dir.path().join("data.vol")).unwrap());
     }
 
     #[test]

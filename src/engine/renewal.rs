@@ -11,6 +11,8 @@ use crate::events::{CheckpointCause, Stall};
 use crate::extent::Claim;
 use crate::format::ids::Incarnation;
 use crate::sync::{self, Arc, Duration, Mutex};
+#[cfg(test)]
+use crate::sync::{AtomicBool, Ordering};
 use crate::wal::Log;
 
 /// What is retired while a checkpoint is written may have to wait for another.
@@ -27,6 +29,9 @@ pub(super) struct Renewal {
     checkpointer: Arc<Checkpointer>,
     pub(super) quarantine: Mutex<Quarantine>,
     one_at_a_time: Mutex<()>,
+    /// Whether a test has no log to be had.
+    #[cfg(test)]
+    pub(super) refuses: AtomicBool,
 }
 
 impl Renewal {
@@ -37,12 +42,18 @@ impl Renewal {
             checkpointer: Arc::clone(checkpointer),
             quarantine: Mutex::new(Quarantine::new(core, log)),
             one_at_a_time: Mutex::new(()),
+            #[cfg(test)]
+            refuses: AtomicBool::new(false),
         }
     }
 
     /// Does `work`, which logs nothing that keys come to refer to: it is refused only where there is
     /// no log to be had back.
     pub(super) fn with_log<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+        #[cfg(test)]
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(Error::Full { pinned_by: None });
+        }
         loop {
             let life = self.log.life();
             match work() {

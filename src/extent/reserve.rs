@@ -7,6 +7,7 @@
 
 use super::table::Table;
 use crate::format::extent_state::Role;
+use crate::seeded::{Bug, seeded};
 
 /// Extents for barren log: one in use, and the one that is being filled next.
 const BARREN_EXTENTS: usize = 2;
@@ -72,6 +73,7 @@ impl Table {
     pub(super) fn floor(&self, claim: Claim, image: usize) -> usize {
         let empty = self.empty_log();
         let beside = match claim {
+            _ if seeded(Bug::NothingReserved) => return 0,
             Claim::Image => return 0,
             Claim::Barren => 0,
             // What is barren already is of those that are meant for it.

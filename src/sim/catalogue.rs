@@ -42,6 +42,11 @@ enum Verdict {
 const PATIENCE: Duration = Duration::from_secs(90);
 const PATIENCE_WITH_SCHEDULES: Duration = Duration::from_secs(240);
 
+/// Tests of several bugs.
+const MISREAD_FOOTER: &str = "sim::proof::a_footer_misread_once_where_power_was_cut_hides_nothing";
+const NO_LOG: &str = "engine::relocation::tests::\
+     where_there_is_no_log_copies_are_dropped_and_the_next_ones_are_not_theirs";
+
 /// What `scripts/schedules` kills.
 fn of_schedules() -> Vec<Seeded> {
     use Bug::*;
@@ -64,6 +69,8 @@ fn of_schedules() -> Vec<Seeded> {
         (ConditionDecidedEarly, "L1", both(N)),
         (SwapIgnoresLocation, "L1", both(N)),
         (VisibleBeforeDurable, "L2", shared(N)),
+        // It takes a change of threads at the one moment at which there is something to wait for.
+        (FlusherSpins, "L3", pct(6000)),
         (AppliedOutOfOrder, "L1", pct(N)),
         (CommitterNotSummoned, "L3", pct(N)),
         (TaskNotWoken, "L3", pct(N)),
@@ -125,19 +132,54 @@ fn of_tests() -> Vec<Seeded> {
         (BarrierErrorSwallowed, "E1p", failing("lone puts")),
         (BarrierRetried, "E1p", failing("lone puts")),
         (FailureNotRemembered, "E1p", failing("lone puts")),
+        (
+            BarriersOverlap,
+            "E1p",
+            unit("sim::volume::a_lost_write_fails_every_barrier_that_it_may_have_been_of"),
+        ),
+        (
+            PanicUnnoticed,
+            "L3",
+            unit("engine::fatal_test::a_panic_with_a_batch_in_hand_answers_all_who_are_in_it"),
+        ),
+        (
+            SystemErrorIsClosed,
+            "E1p",
+            unit("sim::volume::what_the_system_calls_not_connected_is_a_failure"),
+        ),
+        (
+            CloseWaitsForItself,
+            "L3",
+            unit("engine::fatal_test::a_store_can_be_closed_where_its_checkpoint_failed"),
+        ),
         (WindowUnbounded, "P6", crash("the sync window")),
         (SyncDoesNothing, "W2", crash("written")),
         (PageWrittenAgain, "W3", crash("many pages a batch")),
         (EvidenceOverBatch, "W6", crash("evidence")),
         (RotationDoesNotWait, "W4", named("rotation in a weaker mode")),
         (PreparationSkipped, "S1", crash("rotation")),
+        (LengthBeforeBarrier, "S2", unit("sim::volume::a_length_is_shown_when_it_is_durable")),
+        (GrowthRepeated, "S1", unit("sim::volume::a_volume_grows_once_for_all_who_find_no_room")),
+        (NothingReserved, "S1", crash("opened where there is no room")),
         (FooterBeforeDurable, "W1", crash("footers wait for their batches")),
         (FooterWithGap, "W1", damaged("an open from within an extent")),
+        (FooterNotFollowed, "W1", unit(MISREAD_FOOTER)),
+        (TornSuccessorForgotten, "W1", unit(MISREAD_FOOTER)),
         (OpenWithoutBarrier, "R1", killed("written")),
         (EpochWithoutBarrier, "R2", crash("creation")),
         (EpochReissued, "R2", crash("deletes")),
         (ProofNotSought, "W1", damaged("lone puts")),
         (ProofInOneExtent, "W1", damaged("rotation")),
+        (
+            LaterEpochNoProof,
+            "W1",
+            unit("sim::proof::an_epoch_that_went_on_is_not_dropped_for_its_first_page"),
+        ),
+        (
+            ProofNotCarriedBack,
+            "W1",
+            unit("sim::proof::a_value_that_only_a_page_behind_the_break_proves_is_not_dropped"),
+        ),
         (BatchesCounted, "W1", damaged("lone puts")),
         (UnreadableIsTorn, "W1", damaged("lone puts")),
         (
@@ -148,6 +190,7 @@ fn of_tests() -> Vec<Seeded> {
         (BatchPagesUnchecked, "W4", crash("long batches in extents that are used again")),
         (PartOfBatchTaken, "P2", crash("batches of many pages")),
         (LargeNotVerified, "W5", crash("large values")),
+        (LongNotBarriered, "W5", crash("large overwrites")),
         (PositionIgnored, "C1", crash("a condition that was overtaken")),
         (DeletesNotReplayed, "P4", crash("deletes")),
         (
@@ -165,6 +208,12 @@ fn of_tests() -> Vec<Seeded> {
         (RootBeforeDurable, "C2", crash("slices of weaker modes")),
         (PositionTooLate, "C1", crash("slices between commits")),
         (AnchorTooLate, "C1", crash("slices between commits")),
+        (MarkerRewritten, "R2", crash("creation")),
+        (OldMarkerBelieved, "R1", damaged("opened where there is no room")),
+        (SuccessorAdoptedFirst, "G5", crash("pages of large values are used again")),
+        (GivenUpAdopted, "R1", damaged("opened where there is no room")),
+        (GivenUpNamed, "C4", unit("sim::proof::a_checkpoint_that_was_given_up_is_named_no_more")),
+        (ProvedLogGivenUp, "W1", both("rotation in a weaker mode")),
         (OldImageFreedEarly, "C4", damaged("an image under way")),
         (NewestImageFreedEarly, "C4", crash("three checkpoints and rotation")),
         (OlderLogNotKept, "W3", damaged("a full volume is collected")),
@@ -189,8 +238,11 @@ fn of_tests() -> Vec<Seeded> {
         (FreedAtOnce, "G3", crash("space of deletes that are not durable")),
         (HeldIgnored, "G3", crash("a snapshot keeps what it shows")),
         (HeldLargeIgnored, "G3", crash("a snapshot keeps what it shows")),
+        (ReaderHoldsNothing, "G3", unit("sim::reads::a_reader_keeps_what_it_is_of")),
         (LargeUnannounced, "G4", crash("large values")),
         (ValuesUnannounced, "G4", crash("live records move")),
+        (AnnouncedOnce, "G4", unit(NO_LOG)),
+        (DroppedCopiesListed, "G1", unit(NO_LOG)),
         (IncarnationReissued, "G4", damaged("the same record in the same place")),
         (
             PartOfExtentListed,
@@ -234,6 +286,7 @@ fn of_tests() -> Vec<Seeded> {
             unit("engine::read::tests::a_packed_record_is_read_as_it_is_or_corrupt"),
         ),
         (ErrorIsAbsence, "P3", damaged("lone puts")),
+        (ScanPassesOver, "P3", damaged("lone puts")),
         (ViewsMove, "P2", live("a snapshot keeps what it shows")),
         (
             SecondHandle,

@@ -16,6 +16,7 @@ mod image;
 mod invariants;
 mod linear;
 mod oracle;
+mod proof;
 mod random;
 mod reads;
 #[cfg(extentdb_schedules)]
@@ -24,6 +25,8 @@ mod setting_aside;
 mod tests;
 mod threads;
 mod trace;
+#[cfg(not(extentdb_schedules))]
+mod volume;
 mod workload;
 
 #[cfg(not(extentdb_schedules))]

@@ -179,3 +179,48 @@ fn a_cached_value_is_not_served_where_another_has_taken_its_place() {
     assert!(met_again > 100, "{met_again} times the place of an earlier value");
     assert!(db.metrics().cache_hits >= 400);
 }
+
+/// Overwrites two values, again and again, while something holds on to what they were.
+fn held_over_many_puts<H>(hold: impl FnOnce(&Db) -> H, look: impl FnOnce(H, Vec<u8>, Vec<u8>)) {
+    let options = Options::new().extent_bytes(16 << 10).volume_bytes(1 << 20).large_min(3000);
+    let device = SimDevice::new(Pages::zeros(0));
+    let (engine, db) = open(&device, &Options { checkpoint_log_bytes: 0, ..options });
+    let values = |round: u8| (vec![round; 1500], vec![round; 30_000]);
+    let put = |round| {
+        let (small, large) = values(round);
+        db.put("small", small).unwrap();
+        db.put("large", large).unwrap();
+    };
+    put(1);
+    let held = hold(&db);
+    for round in 2..100 {
+        put(round);
+        engine.step().unwrap();
+        if round % 4 == 0 {
+            db.checkpoint().unwrap();
+            db.collect_garbage().unwrap();
+        }
+    }
+    let (small, large) = values(1);
+    look(held, small, large);
+}
+
+/// G3: the iterator is gone, and the entry is not.
+#[test]
+fn an_entry_keeps_what_it_is_of() {
+    let entries = |db: &Db| db.iter().collect::<Result<Vec<_>, _>>().unwrap();
+    held_over_many_puts(entries, |entries, small, large| {
+        assert!(entries[0].value().unwrap() == large);
+        assert!(entries[1].value().unwrap() == small);
+    });
+}
+
+#[test]
+fn a_reader_keeps_what_it_is_of() {
+    let reader = |db: &Db| db.get_reader("large").unwrap().unwrap();
+    held_over_many_puts(reader, |mut reader, _, large| {
+        let mut read = Vec::new();
+        std::io::Read::read_to_end(&mut reader, &mut read).unwrap();
+        assert!(read == large);
+    });
+}

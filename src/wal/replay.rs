@@ -335,7 +335,7 @@ impl<'a, S: Sink> Replay<'a, S> {
             return Ok(Some(false));
         }
         // Its first batch is torn: the log ends where it ended before.
-        self.out.tail = Tail { closed: true, ..sealed };
+        self.out.tail = Tail { closed: !seeded(Bug::TornSuccessorForgotten), ..sealed };
         self.out.extents.pop();
         self.out.footers.truncate(sealed_extents);
         self.out.walked = walked;
@@ -356,7 +356,8 @@ impl<'a, S: Sink> Replay<'a, S> {
         self.window.page_alone(self.volume, successor)?;
         // A footer that one open could not read, the next one may: the log then went on in this
         // extent, and not where the footer says.
-        if !proves || self.chained_from(head.chain, successor)?.is_none() {
+        let followed = self.chained_from(head.chain, successor)?.is_some();
+        if !proves || !(followed || seeded(Bug::FooterNotFollowed)) {
             return Ok(false);
         }
         self.prove(&header)?;
@@ -462,7 +463,8 @@ impl<'a, S: Sink> Replay<'a, S> {
                 let at = self.first_page_of(extent).plus(u64::from(index));
                 let Some(header) = self.live_header(at)? else { continue };
                 // Pages other than its header are written only when an epoch has begun for good.
-                let begun = header.epoch > self.out.tail.epoch && header.kind != PageKind::Epoch;
+                let later = header.epoch > self.out.tail.epoch && !seeded(Bug::LaterEpochNoProof);
+                let begun = later && header.kind != PageKind::Epoch;
                 let proves = match seeded(Bug::BatchesCounted) {
                     true => header.batch.0 >= missing.0 + 2,
                     false => header.durable >= missing,
@@ -470,7 +472,9 @@ impl<'a, S: Sink> Replay<'a, S> {
                 if proves || begun {
                     return Err(ReplayError::LaterProof(break_at));
                 }
-                self.prove(&header)?;
+                if !seeded(Bug::ProofNotCarriedBack) {
+                    self.prove(&header)?;
+                }
                 let records = matches!(header.kind, PageKind::Batch | PageKind::Epoch);
                 pages += u64::from(records && header.batch >= missing);
                 if seen.insert(header.successor) && !seeded(Bug::ProofInOneExtent) {

@@ -69,7 +69,9 @@ impl Log {
                 Some(Duration::ZERO) => {
                     // Whoever made it durable is about to say so, if it was not this thread.
                     drop(state);
-                    sync::yield_now();
+                    if !seeded(Bug::FlusherSpins) {
+                        sync::yield_now();
+                    }
                 }
                 Some(limit) => drop(self.flusher.wait_for(state, limit)),
                 None if self.has_news(&state) => {}
