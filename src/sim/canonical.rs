@@ -49,6 +49,11 @@ pub(super) fn canonical() -> Vec<Workload> {
     workloads
 }
 
+/// Of all of them.
+pub(super) fn names() -> Vec<&'static str> {
+    all().iter().map(|workload| workload.0).collect()
+}
+
 /// The operations of one of them.
 pub(super) fn ops_of(name: &str) -> (Shape, Vec<Op>) {
     let found = all().into_iter().find(|workload| workload.0 == name);

@@ -10,12 +10,12 @@ const DOC: &str = include_str!("../../docs/invariants.md");
 /// What is not an invariant: limits that `docs/crash-safety.md` states.
 const LIMITS: [&str; 3] = ["E1", "E2", "E3"];
 
-fn root() -> &'static Path {
+pub(super) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The source files under `folder`.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files = Vec::new();
     for path in entries {

@@ -7,6 +7,7 @@ mod canonical;
 mod catalogue;
 mod damage;
 mod device;
+mod found;
 mod fuzz;
 mod generations;
 #[cfg(not(extentdb_schedules))]
