@@ -16,7 +16,7 @@ use std::io::Read;
 const CHUNK_PAGES: usize = 256;
 /// Length from which a value is made durable before its record is written (W5), so that opening
 /// never has to read it. Less in tests, whose volumes are short.
-const BARRIERED_FROM: u32 = if cfg!(test) { 64 << 10 } else { 16 << 20 };
+const BARRIERED_FROM: u32 = if cfg!(test) { 70_001 } else { 16 << 20 };
 
 /// Chunks that are copied ahead of the one that is written.
 const CHUNKS_AHEAD: usize = 1;
