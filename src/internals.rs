@@ -20,7 +20,7 @@ impl Index {
     pub fn insert<K: AsRef<[u8]>>(&self, keys: &[K], page: u64) {
         self.0.edit(|edit| {
             for key in keys {
-                edit.insert(key.as_ref(), Location::log(PageNo(page), 0, 1024));
+                edit.replace(key.as_ref(), Some(Location::log(PageNo(page), 0, 1024)));
             }
         });
     }

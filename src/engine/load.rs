@@ -12,6 +12,7 @@ use crate::format::ids::{ExtentNo, PageNo};
 use crate::format::image::{Position, RunLine, SliceKind};
 use crate::format::location::{Home, Location};
 use crate::index::{Leaves, Loader};
+use crate::sync::Mutex;
 
 /// Bytes of a line of the extent table, its number before it.
 const LINE_BYTES: usize = 4 + ExtentState::BYTES;
@@ -20,12 +21,25 @@ const LINE_BYTES: usize = 4 + ExtentState::BYTES;
 pub(super) struct Loading<'a> {
     core: &'a Core,
     loader: Loader,
-    liveness: Liveness,
     /// The first key of each slice, and the log position at which it is exact.
     slices: Vec<(Vec<u8>, Position)>,
+    /// Keys of the image that moved since.
+    moved: Keys,
+}
+
+/// What is done to each slice of an image by itself, on several threads.
+pub(super) struct Preparing<'a> {
+    core: &'a Core,
     /// Moves since.
     trails: &'a Trails,
-    /// Keys of the image that they are of.
+    /// What the slices refer to: a share for each thread.
+    shares: Mutex<Vec<Liveness>>,
+}
+
+/// A slice of which all leaves are sound, and whose keys are counted.
+pub(super) struct Prepared {
+    slice: Slice,
+    /// Its keys that moved since.
     moved: Keys,
 }
 
@@ -49,39 +63,91 @@ impl Keys {
         Some(&rest[..usize::from(u16::from_le_bytes(*len))])
     }
 
+    fn append(&mut self, later: Self) {
+        self.bytes.extend_from_slice(&later.bytes);
+    }
+
     fn skip(&mut self) {
         self.at += self.peek().map_or(0, |key| 2 + key.len());
     }
 }
 
-impl<'a> Loading<'a> {
+impl<'a> Preparing<'a> {
     pub(super) fn new(core: &'a Core, trails: &'a Trails) -> Self {
-        let (loader, liveness) = (Loader::new(), core.space.no_liveness());
-        let (slices, moved) = (Vec::new(), Keys::default());
-        Self { core, loader, liveness, slices, trails, moved }
+        Self { core, trails, shares: Mutex::default() }
+    }
+
+    /// Looks through a slice, and counts what it refers to.
+    pub(super) fn prepare(&self, slice: Slice) -> Result<Prepared> {
+        let mut moved = Keys::default();
+        if slice.header.kind == SliceKind::Keys {
+            let share = self.shares.lock().pop();
+            let mut share = share.unwrap_or_else(|| self.core.space.no_liveness());
+            let sound = self.count(&slice, &mut share, &mut moved);
+            self.shares.lock().push(share);
+            sound.ok_or(nonsense(&slice))?;
+        }
+        Ok(Prepared { slice, moved })
+    }
+
+    fn count(&self, slice: &Slice, share: &mut Liveness, moved: &mut Keys) -> Option<()> {
+        let (from, leaves) = first_key_of(slice)?;
+        let (mut count, mut sound) = (0, true);
+        for leaf in Leaves::new(leaves) {
+            let leaf = leaf?;
+            (count > 0 || *leaf.first_key() >= *from).then_some(())?;
+            count += leaf.len() as u64;
+            leaf.for_each(|key, location| {
+                sound &= add_live(&self.core.space, share, key.len(), location);
+                if self.trails.follow(location, slice.header.position, None) != location {
+                    moved.push(key);
+                }
+            });
+        }
+        (sound && count == slice.header.count).then_some(())
+    }
+
+    /// What all slices refer to.
+    pub(super) fn liveness(self) -> Liveness {
+        let mut all = self.core.space.no_liveness();
+        self.shares.lock().drain(..).for_each(|share| all.add_all(share));
+        all
+    }
+}
+
+impl Prepared {
+    pub(super) fn slice(&self) -> &Slice {
+        &self.slice
+    }
+}
+
+impl<'a> Loading<'a> {
+    pub(super) fn new(core: &'a Core) -> Self {
+        Self { core, loader: Loader::new(), slices: Vec::new(), moved: Keys::default() }
     }
 
     /// Takes the next slice of the image.
-    pub(super) fn take(&mut self, slice: &Slice) -> Result<()> {
+    pub(super) fn take(&mut self, prepared: Prepared) -> Result<()> {
+        let Prepared { slice, moved } = prepared;
         let sound = match slice.header.kind {
             SliceKind::Extents => self.take_extents(slice.body()),
             SliceKind::Runs => self.take_runs(slice.body()),
-            SliceKind::Keys => self.take_keys(slice),
+            SliceKind::Keys => self.take_keys(&slice),
         };
-        sound.ok_or(senseless(slice.page, "a slice of a checkpoint image makes no sense"))
+        self.moved.append(moved);
+        sound.ok_or(nonsense(&slice))
     }
 
-    /// Adds what the log says, and installs the index. Returns what it refers to.
-    pub(super) fn finish(mut self, log: &mut Sorted<'_>) -> Result<Liveness> {
+    /// Adds what the log says, and installs the index. Brings what the image refers to up to what the index does.
+    pub(super) fn finish(mut self, log: &mut Sorted<'_>, liveness: &mut Liveness) -> Result<()> {
         let sound = if self.slices.is_empty() {
-            self.load_log(log)
+            self.load_log(log, liveness)
         } else {
             let loader = std::mem::take(&mut self.loader);
             self.core.index.replace_all(loader.finish());
-            self.apply_log(log)
+            self.apply_log(log, liveness)
         };
-        sound.ok_or(senseless(PageNo(0), "the log holds a record that makes no sense"))?;
-        Ok(self.liveness)
+        sound.ok_or(senseless(PageNo(0), "the log holds a record that makes no sense"))
     }
 
     fn take_extents(&mut self, body: &[u8]) -> Option<()> {
@@ -109,38 +175,21 @@ impl<'a> Loading<'a> {
     }
 
     fn take_keys(&mut self, slice: &Slice) -> Option<()> {
-        let (len, rest) = slice.body().split_first_chunk()?;
-        let (from, leaves) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+        let (from, leaves) = first_key_of(slice)?;
         let ascends = self.slices.last().is_none_or(|(before, _)| before.as_slice() < from);
         ascends.then_some(())?;
         self.slices.push((from.to_vec(), slice.header.position));
-        let mut count = 0;
-        let mut sound = true;
-        for leaf in Leaves::new(leaves) {
-            let leaf = leaf?;
-            (count > 0 || *leaf.first_key() >= *from).then_some(())?;
-            count += leaf.len() as u64;
-            let (space, liveness) = (&self.core.space, &mut self.liveness);
-            let since = slice.header.position;
-            leaf.for_each(|key, location| {
-                sound &= add_live(space, liveness, key.len(), location);
-                if self.trails.follow(location, since, None) != location {
-                    self.moved.push(key);
-                }
-            });
-            self.loader.push_leaf(&leaf).ok()?;
-        }
-        (sound && count == slice.header.count).then_some(())
+        Leaves::of_sound(leaves).try_for_each(|leaf| self.loader.push_leaf(&leaf?).ok())
     }
 
     /// There is no image: all keys come from the log, in order.
-    fn load_log(&mut self, log: &mut Sorted<'_>) -> Option<()> {
+    fn load_log(&mut self, log: &mut Sorted<'_>, liveness: &mut Liveness) -> Option<()> {
         let mut key = Vec::new();
         while let Some(next) = log.key() {
             key.clear();
             key.extend_from_slice(next);
             if let Some(location) = log.fold(&key, None, Position::default()) {
-                add_live(&self.core.space, &mut self.liveness, key.len(), location).then_some(())?;
+                add_live(&self.core.space, liveness, key.len(), location).then_some(())?;
                 self.loader.push(&key, location).ok()?;
             }
         }
@@ -150,11 +199,11 @@ impl<'a> Loading<'a> {
 
     /// Brings the keys of the image up to the end of the log, in order, so that one leaf after
     /// the other is in the processor's cache.
-    fn apply_log(&mut self, log: &mut Sorted<'_>) -> Option<()> {
+    fn apply_log(&mut self, log: &mut Sorted<'_>, liveness: &mut Liveness) -> Option<()> {
         let mut slices = self.slices.iter().peekable();
         let mut position = Position::default();
         let mut key = Vec::new();
-        let (space, liveness) = (&self.core.space, &mut self.liveness);
+        let space = &self.core.space;
         self.core.index.edit(|edit| {
             while let Some(next) = [log.key(), self.moved.peek()].into_iter().flatten().min() {
                 key.clear();
@@ -165,8 +214,11 @@ impl<'a> Loading<'a> {
                 while let Some((_, at)) = slices.next_if(|(from, _)| *from <= key) {
                     position = *at;
                 }
-                let before = edit.get(&key);
-                let fate = log.fold(&key, before, position);
+                let mut fate = None;
+                let before = edit.alter(&key, |before| {
+                    fate = log.fold(&key, before, position);
+                    fate.filter(|_| fate != before)
+                });
                 if fate == before {
                     continue;
                 }
@@ -175,7 +227,6 @@ impl<'a> Loading<'a> {
                 }
                 if let Some(location) = fate {
                     add_live(space, liveness, key.len(), location).then_some(())?;
-                    edit.insert(&key, location);
                 } else {
                     edit.remove(&key);
                 }
@@ -209,6 +260,16 @@ fn remove_live(space: &Space, liveness: &mut Liveness, key_len: usize, location:
         Home::Log | Home::Value => liveness.remove_record(space.extent_of(location.page()), bytes),
         Home::Large => liveness.remove_large(location.page(), bytes),
     }
+}
+
+/// The least key that a slice may hold, and its leaves.
+fn first_key_of(slice: &Slice) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = slice.body().split_first_chunk()?;
+    rest.split_at_checked(u32::from_le_bytes(*len) as usize)
+}
+
+fn nonsense(slice: &Slice) -> Error {
+    senseless(slice.page, "a slice of a checkpoint image makes no sense")
 }
 
 fn senseless(page: PageNo, what: &'static str) -> Error {

@@ -6,8 +6,7 @@ use super::checkpoint::Images;
 use super::core::{Backlog, Core};
 use super::delta::Delta;
 use super::image::{Root, Slice};
-use super::load::Loading;
-use super::moved::Trails;
+use super::load::{Loading, Prepared, Preparing};
 use crate::device::{AlignedBuf, Volume};
 use crate::error::{Error, Result};
 use crate::extent::{Claim, bytes_of};
@@ -221,9 +220,10 @@ fn show(
     });
 }
 
-/// Bytes of an image from which it is worth a thread to read it, and how far that runs ahead.
+/// Bytes of an image from which it is worth a thread to read it, and how far that runs ahead: enough to be
+/// worth waking another for.
 const READ_AHEAD_FROM: u64 = 4 << 20;
-const SLICES_AHEAD: usize = 16;
+const SLICES_AHEAD: usize = 64;
 
 /// What recovery leaves behind.
 pub(super) struct Recovered {
@@ -325,14 +325,17 @@ fn rebuild(
         show(progress, core, log_end, (slice.end * PAGE_BYTES as u64, all));
     };
     let trails = delta.take_moved();
-    let load = || load_image(core, root.as_ref(), &trails, show);
+    let preparing = Preparing::new(core, &trails);
+    let load = || load_image(core, root.as_ref(), &preparing, show);
     let (mut log, loading) = if delta.is_long() {
         sync::both(|| delta.sorted(&trails), load)
     } else {
         (delta.sorted(&trails), load())
     };
     images.bytes = root.as_ref().map_or(0, Root::bytes);
-    let liveness = loading?.finish(&mut log)?;
+    let loading = loading?;
+    let mut liveness = preparing.liveness();
+    loading.finish(&mut log, &mut liveness)?;
     drop(log);
     // What an older superblock calls the previous checkpoint has been given up since.
     let is_newest = replayed.generation <= superblock.generation;
@@ -379,21 +382,22 @@ fn rebuild(
 fn load_image<'a>(
     core: &'a Core,
     root: Option<&Root>,
-    trails: &'a Trails,
+    preparing: &Preparing<'_>,
     show: impl Fn(&Slice, u64),
 ) -> Result<Loading<'a>> {
-    let mut loading = Loading::new(core, trails);
+    let mut loading = Loading::new(core);
     let Some(root) = root else { return Ok(loading) };
-    let mut slices = root.slices(core)?;
-    let mut take = |slice: Result<Slice>| {
-        let slice = slice?;
-        show(&slice, root.bytes());
-        loading.take(&slice)
+    let slices = root.slices(core)?;
+    let prepare = |slice: Result<Slice>| preparing.prepare(slice?);
+    let mut take = |prepared: Result<Prepared>| {
+        let prepared = prepared?;
+        show(prepared.slice(), root.bytes());
+        loading.take(prepared)
     };
     if root.bytes() < READ_AHEAD_FROM {
-        slices.try_for_each(take)?;
+        slices.map(prepare).try_for_each(take)?;
     } else {
-        sync::for_each_ahead(slices, SLICES_AHEAD, &mut take)?;
+        sync::for_each_prepared(slices, SLICES_AHEAD, prepare, &mut take)?;
     }
     Ok(loading)
 }

@@ -81,6 +81,15 @@ impl Liveness {
         live.map(|live| *live += bytes).is_some()
     }
 
+    /// What `other` counted as well.
+    pub(crate) fn add_all(&mut self, other: Self) {
+        self.total += other.total;
+        self.extents.iter_mut().zip(other.extents).for_each(|(live, more)| *live += more);
+        for (page, count) in other.large {
+            *self.large.entry(page).or_default() += count;
+        }
+    }
+
     /// A large value that starts at `page`.
     pub(crate) fn add_large(&mut self, page: PageNo, bytes: u64) {
         self.total += bytes;

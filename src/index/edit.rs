@@ -49,8 +49,23 @@ impl<'a> Edit<'a> {
     /// # Panics
     ///
     /// If `key` is longer than [`MAX_KEY_BYTES`](super::MAX_KEY_BYTES).
+    #[cfg(test)]
     pub(crate) fn insert(&mut self, key: &[u8], location: Location) -> Option<Location> {
         self.replace(key, Some(location)).before
+    }
+
+    /// Sets where the value of `key` is to what `decide` makes of where it was, `None` to leave it: with
+    /// one lookup. Returns where it was.
+    ///
+    /// # Panics
+    ///
+    /// If `key` is longer than [`MAX_KEY_BYTES`](super::MAX_KEY_BYTES).
+    pub(crate) fn alter(
+        &mut self,
+        key: &[u8],
+        decide: impl FnOnce(Option<Location>) -> Option<Location>,
+    ) -> Option<Location> {
+        self.state.alter(key, decide)
     }
 
     /// Forgets `key`; returns where its value was.

@@ -38,6 +38,23 @@ impl State {
         Replaced { before, kept: kept && before.is_some() }
     }
 
+    pub(super) fn alter(
+        &mut self,
+        key: &[u8],
+        decide: impl FnOnce(Option<Location>) -> Option<Location>,
+    ) -> Option<Location> {
+        let mut changes = false;
+        let old = self.tree.alter(key, |old| {
+            let new = decide(old.and_then(located)).map(Location::pack);
+            changes = new.is_some();
+            new
+        });
+        if changes {
+            self.keep(key, old);
+        }
+        old.and_then(|old| located(&old))
+    }
+
     /// Keeps what `key` was for the views, unless an earlier state of it is kept; whether it did.
     /// Always in the newest overlay, be its pin held or not: an older one would hide what the
     /// newest says.

@@ -67,33 +67,42 @@ impl Tree {
 
     /// Sets what `key` maps to; returns what it did.
     pub(super) fn insert(&mut self, key: &[u8], payload: &Payload) -> Option<Payload> {
-        self.put(key, payload, true)
+        self.alter(key, |_| Some(*payload))
     }
 
     /// Inserts only where nothing is; whether it did.
     pub(super) fn insert_new(&mut self, key: &[u8], payload: &Payload) -> bool {
-        self.put(key, payload, false).is_none()
+        self.alter(key, |old| old.is_none().then_some(*payload)).is_none()
     }
 
-    /// Maps `key` to `payload`, but where it maps to something only if that is to be replaced;
-    /// returns what it mapped to.
+    /// Maps `key` to what `decide` makes of what it maps to, `None` to leave it; returns what it mapped to.
     #[inline]
-    fn put(&mut self, key: &[u8], payload: &Payload, replace: bool) -> Option<Payload> {
+    pub(super) fn alter(
+        &mut self,
+        key: &[u8],
+        decide: impl FnOnce(Option<&Payload>) -> Option<Payload>,
+    ) -> Option<Payload> {
         assert!(key.len() <= MAX_KEY_BYTES, "a key of {} bytes", key.len());
         let Some(leaf) = self.leaf_of(key) else {
-            self.plant(key, payload);
+            self.plant(key, &decide(None)?);
             return None;
         };
         // Inserting moves half of it.
         prefetch(self.arena.get(leaf), MAX_BYTES);
         let block = self.arena.get_mut(leaf);
         match Block::new(block).locate(key) {
-            Ok(at) if replace => Some(in_place::replace(block, at, payload)),
-            Ok(at) => Some(*Block::new(block).payload(at)),
+            Ok(at) => {
+                let old = *Block::new(block).payload(at);
+                if let Some(payload) = decide(Some(&old)) {
+                    in_place::replace(block, at, &payload);
+                }
+                Some(old)
+            }
             Err(at) => {
+                let payload = decide(None)?;
                 self.len += 1;
-                if !in_place::insert(block, at, key, payload) {
-                    self.insert_in_other_block(leaf, at, key, payload);
+                if !in_place::insert(block, at, key, &payload) {
+                    self.insert_in_other_block(leaf, at, key, &payload);
                 }
                 None
             }

@@ -90,3 +90,73 @@ pub(crate) fn for_each_ahead<T: Send, E>(
     let mut items = items.lock();
     items.by_ref().try_for_each(each)
 }
+
+/// Walks `items` in order, made up to `ahead` of them ahead, each after `prepare`, which as many threads as
+/// there are cores do for `ahead` of them at a time.
+pub(crate) fn for_each_prepared<T: Send, P: Send, E>(
+    items: impl Iterator<Item = T> + Send,
+    ahead: usize,
+    prepare: impl Fn(T) -> P + Sync,
+    mut each: impl FnMut(P) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut window = Vec::with_capacity(ahead);
+    let mut all = |window: &mut Vec<T>| {
+        let prepared: Vec<_> = window.iter().map(|_| Mutex::new(None)).collect();
+        let places = window.drain(..).zip(&prepared).collect();
+        for_each_parallel(places, |(item, place): (T, &Mutex<Option<P>>)| {
+            *place.lock() = Some(prepare(item));
+        });
+        let mut prepared = prepared.into_iter().filter_map(|place| place.lock().take());
+        prepared.try_for_each(&mut each)
+    };
+    for_each_ahead(items, ahead, |item| {
+        window.push(item);
+        if window.len() < ahead { Ok(()) } else { all(&mut window) }
+    })?;
+    all(&mut window)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_prepared_by_many_comes_in_order() {
+        for count in [0, 1, 15, 16, 17, 1000] {
+            let mut met = Vec::new();
+            let walked = for_each_prepared(
+                0..count,
+                16,
+                |item| item * 2,
+                |item| {
+                    met.push(item);
+                    Ok::<_, ()>(())
+                },
+            );
+            assert_eq!(walked, Ok(()));
+            assert!(met.iter().copied().eq((0..count).map(|item| item * 2)), "{met:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_comes_after_an_error() {
+        let mut met = 0;
+        let walked = for_each_prepared(
+            0..1000,
+            16,
+            |item| item,
+            |item| {
+                met += 1;
+                if item == 100 { Err(item) } else { Ok(()) }
+            },
+        );
+        assert_eq!((walked, met), (Err(100), 101));
+    }
+
+    #[test]
+    #[should_panic(expected = "of an item")]
+    fn a_panic_is_passed_on() {
+        let prepare = |item| assert_ne!(item, 500, "of an item");
+        let _ = for_each_prepared(0..1000, 16, prepare, Ok::<_, ()>);
+    }
+}

@@ -192,3 +192,12 @@ pub(crate) fn for_each_ahead<T, E>(
 ) -> Result<(), E> {
     items.try_for_each(each)
 }
+
+pub(crate) fn for_each_prepared<T, P, E>(
+    items: impl Iterator<Item = T>,
+    _: usize,
+    prepare: impl Fn(T) -> P,
+    each: impl FnMut(P) -> Result<(), E>,
+) -> Result<(), E> {
+    items.map(prepare).try_for_each(each)
+}

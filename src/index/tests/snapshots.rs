@@ -23,6 +23,30 @@ fn a_view_shows_what_was_there() {
 }
 
 #[test]
+fn a_view_shows_what_was_there_before_it_was_decided_what_is() {
+    let index = filled(0..3);
+    let view = index.view();
+    let alter = |number, to: Option<u64>| {
+        let mut met = None;
+        let before = index.edit(|edit| {
+            edit.alter(&key(number), |before| {
+                met = before;
+                to.map(location)
+            })
+        });
+        assert_eq!(met, before);
+        before
+    };
+    assert_eq!(alter(0, Some(70)), Some(location(0)));
+    assert_eq!(alter(1, None), Some(location(1)));
+    assert_eq!((alter(8, Some(78)), alter(9, None)), (None, None));
+    let now = [Some(70), Some(1), Some(2), Some(78), None].map(|at| at.map(location));
+    assert_eq!([0, 1, 2, 8, 9].map(|number| index.get(&key(number))), now);
+    assert!(range(&view, ALL).map(|found| found.location()).eq((0..3).map(location)));
+    index.check();
+}
+
+#[test]
 fn a_range_outlives_its_view_and_the_index() {
     let index = filled(0..1000);
     let mut range = range(&index.view(), ALL);
