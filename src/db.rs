@@ -190,8 +190,8 @@ impl Db {
     /// # Errors
     /// As [`put`](Self::put).
     pub fn put_aligned(&self, key: impl AsRef<[u8]>, value: AlignedBuf) -> Result<()> {
-        let source = Source::Aligned(&value);
-        self.engine.put(key.as_ref(), value.len() as u64, source, None, self.durability).map(drop)
+        let (len, value) = (value.len() as u64, Arc::new(value));
+        self.engine.put(key.as_ref(), len, Source::Aligned(&value), None, self.durability).map(drop)
     }
 
     /// Stores the next `len` bytes of `reader`, holding no more than a mebibyte of them in

@@ -6,6 +6,7 @@ use crate::device::AlignedBuf;
 use crate::error::Result;
 use crate::extent::large::Source;
 use crate::pending::Pending;
+use crate::sync::Arc;
 use crate::value::Value;
 
 /// # Without waiting
@@ -51,7 +52,7 @@ impl Db {
     pub fn put_aligned_async(&self, key: impl AsRef<[u8]>, value: AlignedBuf) -> Pending<()> {
         let (key, durability) = (key.as_ref().to_vec(), self.durability);
         self.engine.work_async(move |engine| {
-            let len = value.len() as u64;
+            let (len, value) = (value.len() as u64, Arc::new(value));
             engine.put(&key, len, Source::Aligned(&value), None, durability).map(drop)
         })
     }

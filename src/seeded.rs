@@ -103,6 +103,10 @@ bugs! {
     LargeNotVerified,
     /// A value that nobody verifies is not made durable before its record is written.
     LongNotBarriered,
+    /// A batch counts as written while a value of its records still is on its way.
+    ValueNotAwaited,
+    /// A record that is acknowledged from memory shows those before it, written or not.
+    UnwrittenValueSeen,
     /// Records of the log before a slice's position are applied again, and conditional ones with the
     /// answer that the image gives.
     PositionIgnored,

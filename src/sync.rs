@@ -31,8 +31,8 @@ mod futex {
 pub(crate) use given::reset_clock;
 pub(crate) use given::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use given::{
-    Condvar, Gate, Instant, Mutex, MutexGuard, both, cores, for_each_ahead, for_each_on,
-    for_each_parallel, for_each_prepared, now, sleep,
+    Condvar, Gate, Instant, Mutex, MutexGuard, both, cores, for_each_on, for_each_parallel,
+    for_each_prepared, now, sleep,
 };
 use given::{sync, thread};
 use std::cell::Cell;

@@ -2,18 +2,18 @@
 
 use super::fork::ForkGuard;
 use super::lock::{self, Registration};
-use super::ring::Rings;
+use super::ring::{Ring, Rings};
 use super::transfer::{read_whole, write_whole};
-use super::{Device, IoUring, IoUringState, ReadDone, ReadRequest, plain};
+use super::writes::{FileWrites, WriteRequest};
+use super::{Device, DeviceWrites, IoUring, IoUringState, ReadDone, ReadRequest, plain};
 use crate::format::ids::{PAGE_BYTES, PageNo};
-use crate::sync::{AtomicU64, Mutex, Ordering, RwLock};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, RwLock};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::stat::fstat;
-use nix::sys::uio::{pread, pwrite, pwritev};
+use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{fdatasync, ftruncate};
-use std::io::{self, IoSlice};
-use std::ops::Range;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The unit of `st_blocks`.
@@ -22,16 +22,32 @@ const STAT_BLOCK_BYTES: i64 = 512;
 /// A regular file or block device that this process holds the lock of.
 #[derive(Debug)]
 pub(crate) struct FileDevice {
-    held: RwLock<Option<Held>>,
+    held: RwLock<Option<Arc<Held>>>,
+    /// Read-locked by writes that go on after the call that began them.
+    under_way: RwLock<()>,
     pages: AtomicU64,
     /// Held while the file grows.
     growing: Mutex<()>,
     kind: Kind,
     /// `None`: threads do what rings would.
-    rings: Option<Rings>,
+    rings: Option<BothRings>,
     /// A forked child must not write to its parent's volume, nor wait for locks that were held,
     /// at the fork, by threads that it does not have.
     born_in: ForkGuard,
+}
+
+/// Rings for either direction.
+#[derive(Debug)]
+struct BothRings {
+    reads: Rings<ReadRequest>,
+    writes: Rings<WriteRequest>,
+}
+
+impl BothRings {
+    /// Tries io_uring on `fd`, or says what stands against it.
+    fn probe(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self { reads: Rings::probe(fd)?, writes: Rings::probe(fd)? })
+    }
 }
 
 /// What a volume can be.
@@ -44,7 +60,7 @@ pub(super) enum Kind {
 /// The open volume. Dropping it closes the descriptor and does not unlock it: in a forked child,
 /// which shares the open file description, that would unlock it for the parent as well.
 #[derive(Debug)]
-struct Held {
+pub(super) struct Held {
     /// Dropped first, so that an opener in this process that meets the lock knows to wait.
     registration: Registration,
     fd: OwnedFd,
@@ -54,7 +70,8 @@ impl FileDevice {
     /// A device of `bytes` bytes; what follows the last whole page is not part of it.
     pub(super) fn new(fd: OwnedFd, registration: Registration, kind: Kind, bytes: u64) -> Self {
         Self {
-            held: RwLock::new(Some(Held { registration, fd })),
+            held: RwLock::new(Some(Arc::new(Held { registration, fd }))),
+            under_way: RwLock::new(()),
             pages: AtomicU64::new(bytes / PAGE_BYTES as u64),
             growing: Mutex::new(()),
             kind,
@@ -69,7 +86,7 @@ impl FileDevice {
         if wanted == IoUring::Off {
             return IoUringState::Off;
         }
-        match self.with_fd(Rings::probe) {
+        match self.with_fd(BothRings::probe) {
             Ok(rings) => {
                 self.rings = Some(rings);
                 IoUringState::Active
@@ -80,12 +97,23 @@ impl FileDevice {
 
     /// Calls `body` with the descriptor, which cannot be closed meanwhile.
     fn with_fd<T>(&self, body: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>) -> io::Result<T> {
+        self.with_held(|held| body(held.fd()))
+    }
+
+    fn with_held<T>(&self, body: impl FnOnce(&Arc<Held>) -> io::Result<T>) -> io::Result<T> {
         if self.born_in.is_child() {
             return Err(not_connected("the device is the parent process's"));
         }
         match &*self.held.read() {
-            Some(held) => body(held.fd.as_fd()),
+            Some(held) => body(held),
             None => Err(not_connected("the device is closed")),
+        }
+    }
+
+    /// Takes back a ring that has nothing under way.
+    pub(super) fn keep_ring(&self, ring: Ring<WriteRequest>) {
+        if let Some(rings) = &self.rings {
+            rings.writes.give_back(ring);
         }
     }
 
@@ -108,7 +136,7 @@ impl FileDevice {
     }
 
     /// Whether the pages of `bytes` bytes from `page` on exist.
-    fn has(&self, page: PageNo, bytes: usize) -> bool {
+    pub(super) fn has(&self, page: PageNo, bytes: usize) -> bool {
         let end = page.0.checked_add((bytes / PAGE_BYTES) as u64);
         end.is_some_and(|end| end <= self.len_pages())
     }
@@ -134,7 +162,7 @@ impl Device for FileDevice {
         };
         let all = self.with_fd(|fd| {
             match &self.rings {
-                Some(rings) => rings.read_many(fd, requests, done, |request, answer| {
+                Some(rings) => rings.reads.read_many(fd, requests, done, |request, answer| {
                     read(fd, request, Some(answer))
                 }),
                 None => plain::read_many(requests, done, |request| read(fd, request, None)),
@@ -164,20 +192,14 @@ impl Device for FileDevice {
         })
     }
 
-    fn write_both(&self, page: PageNo, head: &[u8], rest: &[u8]) -> io::Result<()> {
-        assert_transferable(head);
-        assert_transferable(rest);
-        let len = head.len() + rest.len();
-        self.with_fd(|fd| {
-            if !self.has(page, len) {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such page"));
-            }
-            write_whole(len, |part| {
-                let offset = offset_of(page, part.start)?;
-                let (in_head, in_rest) = split(&part, head.len());
-                pwritev(fd, &[IoSlice::new(&head[in_head]), IoSlice::new(&rest[in_rest])], offset)
-            })
-        })
+    fn begin_writes(&self) -> Box<dyn DeviceWrites + '_> {
+        let begun = self.with_held(|held| {
+            // Whoever closes takes `held` first, and then waits.
+            let held = (Arc::clone(held), self.under_way.read());
+            let ring = self.rings.as_ref().and_then(|rings| rings.writes.take(held.0.fd()));
+            Ok(FileWrites::new(self, held, ring))
+        });
+        Box::new(begun.unwrap_or_else(|cause| FileWrites::refused(self, cause)))
     }
 
     /// Never repeated: after a failure nobody knows what the device's cache holds, and a later
@@ -248,14 +270,22 @@ impl Device for FileDevice {
         if self.born_in.is_child() {
             return;
         }
-        if let Some(Held { registration, fd }) = self.held.write().take() {
-            drop(registration);
-            if let Some(rings) = &self.rings {
-                rings.close();
-            }
-            // A forked child may have the same open file description for as long as it lives.
-            lock::release(fd.as_fd());
+        let Some(held) = self.held.write().take() else { return };
+        drop(self.under_way.write());
+        if let Some(rings) = &self.rings {
+            rings.reads.close();
+            rings.writes.close();
         }
+        let held = Arc::into_inner(held).expect("writes that are over have let go of it");
+        drop(held.registration);
+        // A forked child may have the same open file description for as long as it lives.
+        lock::release(held.fd.as_fd());
+    }
+}
+
+impl Held {
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
@@ -335,40 +365,9 @@ fn discard_blocks(fd: BorrowedFd<'_>, page: PageNo, count: u64) -> io::Result<()
     Ok(())
 }
 
-/// Which of the bytes `part` of two buffers in a row are in the first, of `head` bytes, and which in the
-/// second.
-fn split(part: &Range<usize>, head: usize) -> (Range<usize>, Range<usize>) {
-    let in_rest = |at: usize| at.saturating_sub(head);
-    (part.start.min(head)..part.end.min(head), in_rest(part.start)..in_rest(part.end))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_part_of_two_buffers_is_split_between_them() {
-        assert_eq!(split(&(0..100), 30), (0..30, 0..70));
-        assert_eq!(split(&(10..100), 30), (10..30, 0..70));
-        assert_eq!(split(&(30..100), 30), (30..30, 0..70));
-        assert_eq!(split(&(50..100), 30), (30..30, 20..70));
-        assert_eq!(split(&(5..20), 30), (5..20, 0..0));
-    }
-
-    #[test]
-    fn two_buffers_are_written_in_a_row() {
-        let dir = tempfile::tempdir().unwrap();
-        let opened = crate::device::open(&dir.path().join("v"), Default::default(), true).unwrap();
-        opened.device.grow(8).unwrap();
-        let mut pages = crate::device::AlignedBuf::new(3 * PAGE_BYTES).unwrap();
-        pages.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at / 7) as u8);
-        let (head, rest) = pages.split_at(PAGE_BYTES);
-        opened.device.write_both(PageNo(2), head, rest).unwrap();
-        let mut found = crate::device::AlignedBuf::new(3 * PAGE_BYTES).unwrap();
-        opened.device.read(PageNo(2), &mut found).unwrap();
-        assert_eq!(found[..], pages[..]);
-        assert!(opened.device.write_both(PageNo(6), head, rest).is_err(), "beyond the end");
-    }
     use crate::device::open::tests::{open_file, temp_dir};
     use crate::device::{AlignedBuf, DirectIo};
     use std::io::ErrorKind;

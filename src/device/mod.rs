@@ -22,8 +22,11 @@ mod ring;
 mod transfer;
 mod uring;
 mod volume;
+mod writes;
+#[cfg(test)]
+mod writes_test;
 
-use crate::format::ids::{PAGE_BYTES, PageNo};
+use crate::format::ids::PageNo;
 use std::io;
 
 pub(crate) use background::gives_way;
@@ -36,7 +39,8 @@ use open::Opened;
 pub(crate) use open::open;
 pub(crate) use pool::BufferPool;
 pub use uring::{IoUring, IoUringState};
-pub(crate) use volume::{Purpose, Traffic, Volume};
+pub(crate) use volume::{Purpose, Traffic, Volume, Writes};
+pub(crate) use writes::Part;
 
 /// Reads of one [`Device::read_many`] that are under way at once, at most.
 pub(crate) const READS_IN_FLIGHT: usize = 64;
@@ -53,6 +57,17 @@ pub(crate) struct ReadRequest {
 
 /// Takes back a read and what became of it.
 pub(crate) type ReadDone<'a, E> = dyn FnMut(ReadRequest, Result<(), E>) + 'a;
+
+/// Writes that are under way together: in any order, and unordered with all others. Dropped, they are
+/// waited for.
+pub(crate) trait DeviceWrites {
+    /// Has `parts` written to `page` on, one after the other. What is in them must not change before
+    /// it is written.
+    fn push(&mut self, page: PageNo, parts: Vec<Part>);
+
+    /// Waits until all that was pushed is written, all of it or an error.
+    fn wait(&mut self) -> io::Result<()>;
+}
 
 /// An array of 4 KiB pages. Writes are unordered and volatile until a barrier that starts after
 /// they returned has itself returned.
@@ -81,12 +96,8 @@ pub(crate) trait Device: Send + Sync + std::fmt::Debug {
     /// Writes `buf` (whole pages, page-aligned memory) to `page` on, all of it or an error.
     fn write(&self, page: PageNo, buf: &[u8]) -> io::Result<()>;
 
-    /// Writes `head` to `page` on, and `rest` behind it: in one transfer, where there is such a thing. An
-    /// error leaves either of them written, or part of it.
-    fn write_both(&self, page: PageNo, head: &[u8], rest: &[u8]) -> io::Result<()> {
-        self.write(page, head)?;
-        self.write(page.plus((head.len() / PAGE_BYTES) as u64), rest)
-    }
+    /// Writes that go on while the caller does something else. Closing the device waits for them.
+    fn begin_writes(&self) -> Box<dyn DeviceWrites + '_>;
 
     /// Makes every write that has returned durable, file size included.
     fn barrier(&self) -> io::Result<()>;

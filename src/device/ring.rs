@@ -1,14 +1,14 @@
-//! Reads that are issued together, through io_uring.
+//! Transfers that are issued together, through io_uring.
 //!
 //! A ring is taken from the device's pool for a call and goes back idle, so that no thread owns
-//! one, and threads that end leave none behind. The ring owns the buffers of the reads that are
-//! under way: the kernel writes to them whatever becomes of the call, so they are not let go of
+//! one, and threads that end leave none behind. The ring owns the buffers of the transfers that are
+//! under way: the kernel uses them whatever becomes of the call, so they are not let go of
 //! before it says that it is done.
 
-use super::{READS_IN_FLIGHT, ReadDone, ReadRequest};
-use crate::format::ids::PAGE_BYTES;
+use super::{ReadDone, ReadRequest};
+use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::sync::{self, Mutex};
-use io_uring::{IoUring, Probe, opcode, types};
+use io_uring::{IoUring, Probe, opcode, squeue, types};
 use nix::errno::Errno;
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,31 +21,63 @@ const MAX_IDLE: usize = 32;
 /// Reads that go to the kernel together: the device begins while the next ones are prepared.
 const SUBMIT_AT_ONCE: usize = 8;
 
-/// The one file that a ring reads.
-const FILE: types::Fixed = types::Fixed(0);
+/// The one file that a ring transfers from or to.
+pub(super) const FILE: types::Fixed = types::Fixed(0);
 
 /// Most bytes that a read asks for at first; `transfer` goes on from there.
 const MAX_READ_BYTES: usize = 1 << 30;
 
-/// Idle rings of one device.
-pub(super) struct Rings {
-    idle: Mutex<Vec<Ring>>,
+/// What a ring can do.
+///
+/// # Safety
+/// What `entry` refers to is owned by the request, does not move with it, and may be used by the kernel
+/// for as long as the request exists.
+pub(super) unsafe trait Request {
+    /// Most that are under way in one ring.
+    const IN_FLIGHT: usize;
+    /// What the kernel must support.
+    const CODE: u8;
+
+    /// What the kernel is asked.
+    fn entry(&mut self) -> squeue::Entry;
 }
 
-/// A ring, and the reads that it has under way.
-struct Ring {
+// SAFETY: the pages are the buffer's, which the request owns, and not within it.
+unsafe impl Request for ReadRequest {
+    const IN_FLIGHT: usize = super::READS_IN_FLIGHT;
+    const CODE: u8 = opcode::Read::CODE;
+
+    fn entry(&mut self) -> squeue::Entry {
+        let pages = self.buf.as_pages_mut();
+        let len = pages.len().min(MAX_READ_BYTES) as u32;
+        opcode::Read::new(FILE, pages.as_mut_ptr(), len).offset(offset_of(self.page)).build()
+    }
+}
+
+/// As the kernel has it, which refuses what is beyond every file.
+pub(super) fn offset_of(page: PageNo) -> u64 {
+    page.0.saturating_mul(PAGE_BYTES as u64).min(i64::MAX as u64)
+}
+
+/// Idle rings of one device.
+pub(super) struct Rings<R: Request> {
+    idle: Mutex<Vec<Ring<R>>>,
+}
+
+/// A ring, and what it has under way.
+pub(super) struct Ring<R: Request> {
     uring: IoUring,
-    /// By the number that the kernel knows a read by. `None`: no read has it.
-    reads: Vec<Option<ReadRequest>>,
-    /// Numbers that no read has.
+    /// By the number that the kernel knows a request by. `None`: none has it.
+    requests: Vec<Option<R>>,
+    /// Numbers that no request has.
     free: Vec<usize>,
-    /// Numbers of reads that the kernel may not have taken yet, in order.
+    /// Numbers of requests that the kernel may not have taken yet, in order.
     pushed: VecDeque<usize>,
     /// The kernel refused something: to be thrown away.
     is_broken: bool,
 }
 
-impl Rings {
+impl<R: Request> Rings<R> {
     /// Tries io_uring on `fd`, or says what stands against it.
     pub(super) fn probe(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let ring = Ring::new(fd)?;
@@ -54,30 +86,18 @@ impl Rings {
         Ok(Self { idle: Mutex::new(idle) })
     }
 
-    /// Does all `requests`, finishing by `finish` what came back from the kernel. Hands the rest
-    /// back where there is no ring to be had.
-    pub(super) fn read_many(
-        &self,
-        fd: BorrowedFd<'_>,
-        requests: &mut dyn Iterator<Item = ReadRequest>,
-        done: &mut ReadDone<'_, io::Error>,
-        finish: impl Fn(&mut ReadRequest, nix::Result<usize>) -> io::Result<()>,
-    ) {
+    /// An idle ring, if there is one to be had: not where descriptors or memory are out.
+    pub(super) fn take(&self, fd: BorrowedFd<'_>) -> Option<Ring<R>> {
         let idle = self.idle.lock().pop();
-        let ring = idle.map_or_else(|| Ring::new(fd), Ok);
-        let Ok(mut ring) = ring else {
-            // Out of descriptors or memory, for now.
-            return requests.for_each(|mut request| {
-                let outcome = finish(&mut request, Err(Errno::EINTR));
-                done(request, outcome);
-            });
-        };
-        ring.read_many(requests, done, finish);
-        if !ring.is_broken {
-            let mut idle = self.idle.lock();
-            if idle.len() < MAX_IDLE {
-                idle.push(ring);
-            }
+        idle.or_else(|| Ring::new(fd).ok())
+    }
+
+    /// Takes back a ring that has nothing under way.
+    pub(super) fn give_back(&self, ring: Ring<R>) {
+        assert_eq!(ring.in_flight(), 0, "an idle ring");
+        let mut idle = self.idle.lock();
+        if !ring.is_broken && idle.len() < MAX_IDLE {
+            idle.push(ring);
         }
     }
 
@@ -90,15 +110,36 @@ impl Rings {
     }
 }
 
-impl fmt::Debug for Rings {
+impl Rings<ReadRequest> {
+    /// Does all `requests`, finishing by `finish` what came back from the kernel. Hands the rest
+    /// back where there is no ring to be had.
+    pub(super) fn read_many(
+        &self,
+        fd: BorrowedFd<'_>,
+        requests: &mut dyn Iterator<Item = ReadRequest>,
+        done: &mut ReadDone<'_, io::Error>,
+        finish: impl Fn(&mut ReadRequest, nix::Result<usize>) -> io::Result<()>,
+    ) {
+        let Some(mut ring) = self.take(fd) else {
+            return requests.for_each(|mut request| {
+                let outcome = finish(&mut request, Err(Errno::EINTR));
+                done(request, outcome);
+            });
+        };
+        ring.read_many(requests, done, finish);
+        self.give_back(ring);
+    }
+}
+
+impl<R: Request> fmt::Debug for Rings<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rings").field("idle", &self.idle.lock().len()).finish()
     }
 }
 
-impl Ring {
+impl<R: Request> Ring<R> {
     fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let entries = READS_IN_FLIGHT as u32;
+        let entries = R::IN_FLIGHT as u32;
         // Completions wait for the thread that wants them rather than interrupt it (since 5.19).
         let uring = IoUring::builder()
             .setup_coop_taskrun()
@@ -106,81 +147,66 @@ impl Ring {
             .or_else(|_| IoUring::builder().build(entries))?;
         let mut probe = Probe::new();
         uring.submitter().register_probe(&mut probe)?;
-        if !probe.is_supported(opcode::Read::CODE) {
+        if !probe.is_supported(R::CODE) {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "the kernel is too old"));
         }
         uring.submitter().register_files(&[fd.as_raw_fd()])?;
         Ok(Self {
             uring,
-            reads: (0..READS_IN_FLIGHT).map(|_| None).collect(),
-            free: (0..READS_IN_FLIGHT).rev().collect(),
-            pushed: VecDeque::with_capacity(READS_IN_FLIGHT),
+            requests: (0..R::IN_FLIGHT).map(|_| None).collect(),
+            free: (0..R::IN_FLIGHT).rev().collect(),
+            pushed: VecDeque::with_capacity(R::IN_FLIGHT),
             is_broken: false,
         })
     }
 
-    fn in_flight(&self) -> usize {
-        READS_IN_FLIGHT - self.free.len()
+    pub(super) fn in_flight(&self) -> usize {
+        R::IN_FLIGHT - self.free.len()
     }
 
-    fn read_many(
-        &mut self,
-        requests: &mut dyn Iterator<Item = ReadRequest>,
-        done: &mut ReadDone<'_, io::Error>,
-        finish: impl Fn(&mut ReadRequest, nix::Result<usize>) -> io::Result<()>,
-    ) {
-        let mut requests = requests.fuse();
-        loop {
-            while !self.is_broken
-                && let Some(&number) = self.free.last()
-                && let Some(request) = requests.next()
-            {
-                self.free.pop();
-                self.push(number, request);
-                if self.pushed.len() >= SUBMIT_AT_ONCE {
-                    self.submit(0);
-                }
-            }
-            if self.in_flight() == 0 {
-                break;
-            }
-            if self.is_broken {
-                self.wait();
-            } else {
-                // For half of them: those that are done are verified while the others go on, and the
-                // thread does not wake for each.
-                self.submit((self.in_flight() / 2).max(1));
-            }
-            while let Some((mut request, answer)) = self.next_done() {
-                let outcome = finish(&mut request, answer);
-                done(request, outcome);
-            }
-        }
-        // Only what a broken ring has left.
-        for mut request in requests {
-            let outcome = finish(&mut request, Err(Errno::EINTR));
-            done(request, outcome);
-        }
+    /// Whether it takes another request.
+    pub(super) fn has_room(&self) -> bool {
+        !self.is_broken && !self.free.is_empty()
     }
 
-    /// Queues a read under `number`.
-    fn push(&mut self, number: usize, mut request: ReadRequest) {
-        let pages = request.buf.as_pages_mut();
-        let len = pages.len().min(MAX_READ_BYTES) as u32;
-        let read = opcode::Read::new(FILE, pages.as_mut_ptr(), len)
-            .offset(request.page.0.saturating_mul(PAGE_BYTES as u64).min(i64::MAX as u64))
-            .build()
-            .user_data(number as u64);
-        self.reads[number] = Some(request);
+    /// Queues a request: the caller has seen that there is [room](Self::has_room).
+    pub(super) fn push(&mut self, mut request: R) {
+        let number = self.free.pop().expect("a number that no request has");
+        let entry = request.entry().user_data(number as u64);
+        self.requests[number] = Some(request);
         self.pushed.push_back(number);
-        // SAFETY: the buffer is the ring's own from here on, and `next_done`, which gives it back,
-        // does so only when the kernel has answered; dropping the ring waits for that.
-        let pushed = unsafe { self.uring.submission().push(&read) };
+        // SAFETY: the request is the ring's own from here on, and `next_done`, which gives it back,
+        // does so only when the kernel has answered; dropping the ring waits for that. What it refers
+        // to is the request's own and stays where it is (see `Request`).
+        let pushed = unsafe { self.uring.submission().push(&entry) };
         assert!(pushed.is_ok(), "the queue has room for every number");
     }
 
-    /// Hands what is queued to the kernel, and waits until `wanted` reads are done.
-    fn submit(&mut self, wanted: usize) {
+    /// Waits until a request is over, handing what is queued to the kernel; returns it, with what the
+    /// kernel said. `None`: nothing is under way.
+    pub(super) fn wait_for_one(&mut self) -> Option<(R, nix::Result<usize>)> {
+        loop {
+            if let Some(done) = self.next_done() {
+                return Some(done);
+            }
+            if self.in_flight() == 0 {
+                return None;
+            }
+            self.advance(1);
+        }
+    }
+
+    /// Waits until `wanted` requests are done, or some are.
+    fn advance(&mut self, wanted: usize) {
+        if self.is_broken {
+            self.wait();
+        } else {
+            self.submit(wanted);
+        }
+    }
+
+    /// Hands what is queued to the kernel, and waits until `wanted` requests are done.
+    pub(super) fn submit(&mut self, wanted: usize) {
         match self.uring.submit_and_wait(wanted) {
             Ok(_) => {}
             Err(cause) if cause.raw_os_error() == Some(libc::EINTR) => {}
@@ -195,7 +221,7 @@ impl Ring {
         self.pushed.drain(..self.pushed.len() - left);
     }
 
-    /// Waits for an answer, if the kernel has a read, submitting nothing.
+    /// Waits for an answer, if the kernel has a request, submitting nothing.
     fn wait(&self) {
         const GETEVENTS: u32 = 1;
         if self.in_flight() == self.pushed.len() {
@@ -209,8 +235,8 @@ impl Ring {
         }
     }
 
-    /// A read that is over, and what the kernel said of it.
-    fn next_done(&mut self) -> Option<(ReadRequest, nix::Result<usize>)> {
+    /// A request that is over, and what the kernel said of it.
+    pub(super) fn next_done(&mut self) -> Option<(R, nix::Result<usize>)> {
         let answer = self.uring.completion().next();
         let (number, answer) = match answer {
             Some(answer) => (answer.user_data() as usize, answer_of(answer.result())),
@@ -219,12 +245,48 @@ impl Ring {
             None => return None,
         };
         self.free.push(number);
-        let request = self.reads[number].take();
-        Some((request.expect("a number is that of one read"), answer))
+        let request = self.requests[number].take();
+        Some((request.expect("a number is that of one request"), answer))
     }
 }
 
-/// The kernel's answer to a read, as `pread` would give it.
+impl Ring<ReadRequest> {
+    fn read_many(
+        &mut self,
+        requests: &mut dyn Iterator<Item = ReadRequest>,
+        done: &mut ReadDone<'_, io::Error>,
+        finish: impl Fn(&mut ReadRequest, nix::Result<usize>) -> io::Result<()>,
+    ) {
+        let mut requests = requests.fuse();
+        loop {
+            while self.has_room()
+                && let Some(request) = requests.next()
+            {
+                self.push(request);
+                if self.pushed.len() >= SUBMIT_AT_ONCE {
+                    self.submit(0);
+                }
+            }
+            if self.in_flight() == 0 {
+                break;
+            }
+            // For half of them: those that are done are verified while the others go on, and the
+            // thread does not wake for each.
+            self.advance((self.in_flight() / 2).max(1));
+            while let Some((mut request, answer)) = self.next_done() {
+                let outcome = finish(&mut request, answer);
+                done(request, outcome);
+            }
+        }
+        // Only what a broken ring has left.
+        for mut request in requests {
+            let outcome = finish(&mut request, Err(Errno::EINTR));
+            done(request, outcome);
+        }
+    }
+}
+
+/// The kernel's answer, as `pread` or `pwrite` would give it.
 fn answer_of(result: i32) -> nix::Result<usize> {
     match usize::try_from(result) {
         Ok(bytes) => Ok(bytes),
@@ -234,8 +296,8 @@ fn answer_of(result: i32) -> nix::Result<usize> {
     }
 }
 
-impl Drop for Ring {
-    /// Waits for the reads that are under way, as where a call that waits for them panics.
+impl<R: Request> Drop for Ring<R> {
+    /// Waits for what is under way, as where a call that waits for them panics.
     fn drop(&mut self) {
         if self.in_flight() == 0 {
             return;
@@ -264,7 +326,7 @@ mod tests {
     const PAGES: u64 = 200;
 
     /// A ring on a file in which every page is filled with its number, where there are rings.
-    fn ring() -> Option<(File, Ring)> {
+    fn ring() -> Option<(File, Ring<ReadRequest>)> {
         let file = tempfile::tempfile().unwrap();
         for page in 0..PAGES {
             file.write_all_at(&[page as u8; PAGE_BYTES], page * PAGE_BYTES as u64).unwrap();
@@ -279,7 +341,12 @@ mod tests {
     }
 
     /// Reads all that the ring has and `tags`; returns who got an answer of the kernel.
-    fn read_all(file: &File, ring: &mut Ring, tags: std::ops::Range<u64>, total: usize) -> usize {
+    fn read_all(
+        file: &File,
+        ring: &mut Ring<ReadRequest>,
+        tags: std::ops::Range<u64>,
+        total: usize,
+    ) -> usize {
         let answered = std::cell::Cell::new(0);
         let mut done = vec![false; PAGES as usize];
         ring.read_many(
@@ -322,8 +389,7 @@ mod tests {
                 if number == taken {
                     ring.submit(0);
                 }
-                let slot = ring.free.pop().unwrap();
-                ring.push(slot, request(number));
+                ring.push(request(number));
             }
             if queued == 0 {
                 ring.submit(0);
@@ -339,8 +405,7 @@ mod tests {
     fn a_ring_is_dropped_with_reads_queued_and_under_way() {
         let Some((_file, mut ring)) = ring() else { return };
         for number in 0..20 {
-            let slot = ring.free.pop().unwrap();
-            ring.push(slot, request(number));
+            ring.push(request(number));
             if number == 10 {
                 ring.submit(0);
             }

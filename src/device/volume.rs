@@ -1,11 +1,12 @@
 //! A device with a name: its errors say what was being done, and what was written is counted.
 
-use super::{Device, ReadDone, ReadRequest};
+use super::{Device, DeviceWrites, Part, ReadDone, ReadRequest};
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::seeded::{Bug, seeded};
 use crate::sync::{self, Arc, AtomicBool, AtomicU64, Duration, Mutex, Ordering};
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -124,23 +125,9 @@ impl Volume {
         written.map_err(|e| self.error("write", page, e))
     }
 
-    /// Writes `head` to `page` on, and `rest` behind it.
-    pub(crate) fn write_both(
-        &self,
-        purpose: Purpose,
-        page: PageNo,
-        head: &[u8],
-        rest: &[u8],
-    ) -> Result<()> {
-        let len = head.len() + rest.len();
-        assert!(len.is_multiple_of(PAGE_BYTES), "only whole pages are written");
-        self.traffic.writes.fetch_add(1, Ordering::Relaxed);
-        self.traffic.written[purpose as usize].fetch_add(len as u64, Ordering::Relaxed);
-        if seeded(Bug::Canary) {
-            return Ok(());
-        }
-        let written = self.timed("write", || self.device.write_both(page, head, rest));
-        written.map_err(|e| self.error("write", page, e))
+    /// Begins to write what `page` is the first page of.
+    pub(crate) fn begin_writes(&self, purpose: Purpose, page: PageNo) -> Writes<'_> {
+        Writes { volume: self, purpose, page, device: self.device.begin_writes() }
     }
 
     pub(crate) fn barrier(&self) -> Result<()> {
@@ -241,6 +228,41 @@ impl Volume {
             self.events.tell(|| Event::DeviceSlow { op, took });
         }
         done
+    }
+}
+
+/// Writes that are under way while their caller does something else. Dropped, they are waited for.
+#[must_use]
+pub(crate) struct Writes<'a> {
+    volume: &'a Volume,
+    purpose: Purpose,
+    /// The first of all pages.
+    page: PageNo,
+    device: Box<dyn DeviceWrites + 'a>,
+}
+
+impl Writes<'_> {
+    /// As [`DeviceWrites::push`].
+    pub(crate) fn push(&mut self, page: PageNo, parts: Vec<Part>) {
+        let len: usize = parts.iter().map(|part| part.as_slice().len()).sum();
+        let traffic = &self.volume.traffic;
+        traffic.writes.fetch_add(1, Ordering::Relaxed);
+        traffic.written[self.purpose as usize].fetch_add(len as u64, Ordering::Relaxed);
+        if !seeded(Bug::Canary) {
+            self.device.push(page, parts);
+        }
+    }
+
+    /// Waits until all that was pushed is written.
+    pub(crate) fn wait(&mut self) -> Result<()> {
+        let written = self.volume.timed("write", || self.device.wait());
+        written.map_err(|cause| self.volume.error("write", self.page, cause))
+    }
+}
+
+impl fmt::Debug for Writes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writes").field("page", &self.page).finish_non_exhaustive()
     }
 }
 

@@ -176,8 +176,16 @@ impl Checkpointer {
     fn run_all(&self, work: &mut Work, cause: CheckpointCause) -> Result<()> {
         // One that is under way may be older than what the caller has seen; it costs its space.
         self.abandon(work);
-        while self.step_on(work, cause)? == Progress::UnderWay {}
-        Ok(())
+        loop {
+            let (begun, newest) = (sync::now(), self.log.newest());
+            if self.step_on(work, cause)? != Progress::UnderWay {
+                return Ok(());
+            }
+            // Those who commit meanwhile are not to feel it.
+            if cause == CheckpointCause::Asked && self.log.newest() > newest {
+                sync::sleep(begun.elapsed().mul_f64(IDLE_ASKED));
+            }
+        }
     }
 
     /// Writes a checkpoint before an epoch has begun, for want of log. Its incarnation is of the epoch
@@ -624,6 +632,8 @@ struct Copied {
 /// or for a fifth where that is too slow for what the log brings.
 const IDLE_AT_EASE: f64 = 19.0;
 const IDLE_BEHIND: f64 = 4.0;
+/// The same where somebody waits for it.
+const IDLE_ASKED: f64 = 2.0;
 
 impl Pace {
     fn is_due(&self, backlog: Backlog, image_bytes: u64) -> bool {

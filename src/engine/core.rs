@@ -184,8 +184,8 @@ impl Host for Core {
         self.space.is_prepared(extent)
     }
 
-    fn prepare(&self, extent: ExtentNo) -> Result<()> {
-        self.space.prepare(extent)
+    fn prepare(&self, extent: ExtentNo, is_behind: &dyn Fn(f64) -> bool) -> Result<()> {
+        self.space.prepare(extent, is_behind)
     }
 
     fn open_log_extent(&self, extent: ExtentNo) -> Incarnation {

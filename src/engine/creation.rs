@@ -92,7 +92,7 @@ fn write_genesis(
     let epoch = Epoch(1);
     space.begin_epoch(epoch);
     let extent = space.reserve_extent(Claim::Image)?;
-    space.prepare(extent)?;
+    space.prepare(extent, &|_| true)?;
     let mut tail = Tail {
         extent,
         incarnation: space.open_log_extent(extent),

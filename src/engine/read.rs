@@ -284,7 +284,7 @@ mod tests {
         let engine = Engine::open(&dir.path().join("data.vol"), &Options::new()).unwrap();
         let space = &engine.core.space;
         let extent = space.reserve_extent(Claim::Barren).unwrap();
-        space.prepare(extent).unwrap();
+        space.prepare(extent, &|_| true).unwrap();
         let page = PageNo(u64::from(space.extent_pages()) * u64::from(extent.0));
         let location = Location::log(page, 8, 100);
         let before = Wanted::new(b"key", location);

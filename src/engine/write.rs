@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::room::Room;
-use crate::device::Purpose;
+use crate::device::{Purpose, Writes};
 use crate::durability::Durability;
 use crate::error::{Error, Result};
 use crate::extent::Allocation;
@@ -33,7 +33,7 @@ pub(crate) struct Operation<'a> {
     pub(crate) value: Option<&'a [u8]>,
 }
 
-/// A large value on the device that no record refers to yet.
+/// A large value on the device, or on its way there, that no record refers to yet.
 struct Written {
     allocation: Allocation,
     pointer: LargePointer,
@@ -186,8 +186,10 @@ impl Engine {
             if let Some(value) = operation.value
                 && !self.travels_in_log(operation.key.len(), value.len() as u32)
             {
-                let source = Source::Slice(value);
-                large.push(self.write_large(operation.key, value.len() as u32, source, None)?);
+                let (source, len) = (Source::Slice(value), value.len() as u32);
+                let (written, writes) = self.begin_large(operation.key, len, source, None)?;
+                large.push(written);
+                self.wait_for(writes)?;
             }
         }
         Ok(())
@@ -238,12 +240,14 @@ impl Engine {
         expected: Option<Expected>,
         durability: Durability,
     ) -> Result<bool> {
-        let large = [self.write_large(key, value_len, source, expected)?];
-        let pointer = large[0].pointer;
+        let (written, mut writes) = self.begin_large(key, value_len, source, expected)?;
+        let (pointer, large) = (written.pointer, [written]);
         let result = self.announce(&large, durability).and_then(|mut items| {
             items.push((Record::PutLarge { key, value_len, pointer, expected }, &[]));
-            self.commit(&items, durability)
+            self.commit_beside(&items, durability, &mut writes)
         });
+        // Pages that something is written to are nobody else's.
+        drop(writes);
         self.finish(&large, result.as_ref().err());
         if let Ok(false) = result {
             self.core.space.lose_large(&large[0].allocation);
@@ -251,14 +255,14 @@ impl Engine {
         result
     }
 
-    /// Writes a large value to pages of its own (W5).
-    fn write_large(
+    /// Begins to write a large value to pages of its own (W5).
+    fn begin_large(
         &self,
         key: &[u8],
         value_len: u32,
         source: Source<'_>,
         expected: Option<Expected>,
-    ) -> Result<Written> {
+    ) -> Result<(Written, Option<Writes<'_>>)> {
         let shape = LargeShape { key_len: key.len(), value_len };
         let pages = shape.pages();
         let allocate = || {
@@ -274,8 +278,8 @@ impl Engine {
             store: self.core.store,
             purpose: Purpose::Large,
         };
-        match writer.write(&allocation, key, value_len, source) {
-            Ok(pointer) => Ok(Written { allocation, pointer }),
+        match writer.begin(&allocation, key, value_len, source) {
+            Ok((pointer, writes)) => Ok((Written { allocation, pointer }, writes)),
             Err(error) => {
                 let error = self.log.failure(error);
                 self.finish(
@@ -285,6 +289,11 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    fn wait_for(&self, writes: Option<Writes<'_>>) -> Result<()> {
+        let written = writes.map_or(Ok(()), |mut writes| writes.wait());
+        written.map_err(|error| self.log.failure(error))
     }
 
     /// Remembers what is announced, or takes back what nothing refers to nor writes to any more.
@@ -304,9 +313,24 @@ impl Engine {
     }
 
     fn commit(&self, items: &[Item<'_>], durability: Durability) -> Result<bool> {
+        self.commit_beside(items, durability, &mut None)
+    }
+
+    /// Commits `items` while the value that they refer to is still being written, which is in `writes`
+    /// as long as it concerns the caller.
+    fn commit_beside<'w>(
+        &'w self,
+        items: &[Item<'_>],
+        durability: Durability,
+        writes: &mut Option<Writes<'w>>,
+    ) -> Result<bool> {
         let unit = Unit::new(items);
         self.log.check_size(&unit)?;
-        let commit = || self.log.commit(&unit, durability);
+        if durability == Durability::Buffered {
+            // Whoever sees the record reads the value from the device.
+            self.wait_for(writes.take())?;
+        }
+        let commit = || self.log.commit_beside(&unit, durability, writes);
         let done = if unit.needs_space() {
             let swaps = items.iter().any(|(record, _)| swaps(record.expected()));
             self.with_room(None, swaps, commit)?
@@ -326,7 +350,7 @@ impl Engine {
         &self,
         pages: Option<u64>,
         swaps: bool,
-        work: impl Fn() -> Result<T>,
+        mut work: impl FnMut() -> Result<T>,
     ) -> Result<T> {
         let mut room = Room::new(pages);
         loop {

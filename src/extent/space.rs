@@ -19,8 +19,10 @@ use crate::sync::{self, Arc, AtomicBool, AtomicU64, Mutex, Ordering, RwLock};
 /// enough that growing is rare, small enough that little is claimed ahead of need.
 const GROWTH_EXTENTS: u64 = 4;
 const GROWTH_FRACTION: u64 = 8;
-/// Zeros are written this much at a time.
-const PREPARE_PAGES: usize = 256;
+/// Zeros are written this much at a time, so that a read or a commit waits for no more of them.
+const PREPARE_PAGES: usize = 32;
+/// Time left to others per time that this takes.
+const IDLE_PER_PREPARED: f64 = 3.0;
 
 /// Pages that were set aside for a large value.
 #[derive(Debug)]
@@ -296,7 +298,9 @@ impl Space {
 
     /// Writes zeros over an extent that was set aside, and makes them durable: later pages then
     /// cost one write and one flush, as no file metadata changes with them.
-    pub(crate) fn prepare(&self, extent: ExtentNo) -> Result<()> {
+    ///
+    /// Lets the device be others' in between unless `is_behind`, who is told what part of it is done.
+    pub(crate) fn prepare(&self, extent: ExtentNo, is_behind: &dyn Fn(f64) -> bool) -> Result<()> {
         let _one_at_a_time = self.preparing.lock();
         if self.is_prepared(extent) {
             return Ok(());
@@ -307,7 +311,14 @@ impl Space {
         let mut zeros = self.pool.take(step)?;
         zeros.fill(0);
         for at in (0..u64::from(self.extent_pages)).step_by(step) {
+            let written = sync::now();
             self.volume.write(Purpose::Preparation, PageNo(start + at), &zeros)?;
+            let done = at + step as u64;
+            if done < u64::from(self.extent_pages)
+                && !is_behind(done as f64 / f64::from(self.extent_pages))
+            {
+                sync::sleep(written.elapsed().mul_f64(IDLE_PER_PREPARED));
+            }
         }
         self.volume.barrier()?;
         self.table.write().extents[extent.0 as usize].prepared = true;

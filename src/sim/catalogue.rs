@@ -191,6 +191,12 @@ fn of_tests() -> Vec<Seeded> {
         (PartOfBatchTaken, "P2", crash("batches of many pages")),
         (LargeNotVerified, "W5", crash("large values")),
         (LongNotBarriered, "W5", crash("large overwrites")),
+        (ValueNotAwaited, "W5", crash("large values")),
+        (
+            UnwrittenValueSeen,
+            "W5",
+            unit("sim::under_way::nobody_is_shown_a_value_that_is_still_being_written"),
+        ),
         (PositionIgnored, "C1", crash("a condition that was overtaken")),
         (DeletesNotReplayed, "P4", crash("deletes")),
         (

@@ -1,7 +1,7 @@
 //! A device in memory that records what is written to it, and when that became durable.
 
 use super::trace::{Event, Pages, Trace};
-use crate::device::Device;
+use crate::device::{Device, DeviceWrites, Part};
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::sync::{self, Arc, Duration, Mutex};
 use std::collections::BTreeSet;
@@ -175,11 +175,70 @@ impl Inner {
         Ok(self.injection.filter(due).map(|injection| injection.fault))
     }
 
+    /// Hands `buf` over: from now on it may be there after a crash.
+    fn begin_write(&mut self, page: PageNo, buf: &[u8]) -> io::Result<usize> {
+        assert!(buf.len().is_multiple_of(PAGE_BYTES), "whole pages");
+        let count = (buf.len() / PAGE_BYTES) as u64;
+        assert!(page.0 + count <= self.pages.len(), "a write beyond the end");
+        let hole = self.holes.range(page.0..page.0 + count).next();
+        assert_eq!(hole, None, "S1: what is written to has space");
+        match self.begin()? {
+            Some(Fault::FailsHalfway) => {
+                let half = &buf[..(count / 2) as usize * PAGE_BYTES];
+                self.trace.begin_write(page, half);
+                self.put(page, half);
+                return Err(failure(Fault::FailsHalfway));
+            }
+            Some(fault) => return Err(failure(fault)),
+            None => {}
+        }
+        // A medium gives what is written another place.
+        self.unreadable = self.unreadable.filter(|at| !(page.0..page.0 + count).contains(at));
+        Ok(self.trace.begin_write(page, buf))
+    }
+
     fn put(&mut self, page: PageNo, bytes: &[u8]) {
         for (i, bytes) in bytes.chunks_exact(PAGE_BYTES).enumerate() {
             self.unseen.remove(&(page.0 + i as u64));
             self.pages.set(page.0 + i as u64, page_of(bytes));
         }
+    }
+}
+
+/// Writes that are under way: nobody reads them before they are waited for.
+struct SimWrites<'a> {
+    device: &'a SimDevice,
+    under_way: Vec<(usize, PageNo, Vec<u8>)>,
+    outcome: io::Result<()>,
+}
+
+impl DeviceWrites for SimWrites<'_> {
+    fn push(&mut self, page: PageNo, parts: Vec<Part>) {
+        if self.outcome.is_err() {
+            return;
+        }
+        let bytes = parts.iter().map(Part::as_slice).collect::<Vec<_>>().concat();
+        let begun = self.device.inner.lock().begin_write(page, &bytes);
+        self.outcome = begun.map(|id| self.under_way.push((id, page, bytes)));
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        if !self.under_way.is_empty() {
+            self.device.take_time();
+        }
+        for (id, page, bytes) in self.under_way.drain(..) {
+            let mut inner = self.device.inner.lock();
+            inner.put(page, &bytes);
+            inner.trace.events.push(Event::WriteEnd(id));
+        }
+        std::mem::replace(&mut self.outcome, Ok(()))
+    }
+}
+
+impl Drop for SimWrites<'_> {
+    fn drop(&mut self) {
+        // Who has not asked does not want to know.
+        let _ = self.wait();
     }
 }
 
@@ -225,31 +284,19 @@ impl Device for SimDevice {
     }
 
     fn write(&self, page: PageNo, buf: &[u8]) -> io::Result<()> {
-        assert!(buf.len().is_multiple_of(PAGE_BYTES), "whole pages");
         let id = {
             let mut inner = self.inner.lock();
-            let count = (buf.len() / PAGE_BYTES) as u64;
-            assert!(page.0 + count <= inner.pages.len(), "a write beyond the end");
-            let hole = inner.holes.range(page.0..page.0 + count).next();
-            assert_eq!(hole, None, "S1: what is written to has space");
-            match inner.begin()? {
-                Some(Fault::FailsHalfway) => {
-                    let half = &buf[..(count / 2) as usize * PAGE_BYTES];
-                    inner.trace.begin_write(page, half);
-                    inner.put(page, half);
-                    return Err(failure(Fault::FailsHalfway));
-                }
-                Some(fault) => return Err(failure(fault)),
-                None => {}
-            }
-            // A medium gives what is written another place.
-            inner.unreadable = inner.unreadable.filter(|at| !(page.0..page.0 + count).contains(at));
+            let id = inner.begin_write(page, buf)?;
             inner.put(page, buf);
-            inner.trace.begin_write(page, buf)
+            id
         };
         self.take_time();
         self.inner.lock().trace.events.push(Event::WriteEnd(id));
         Ok(())
+    }
+
+    fn begin_writes(&self) -> Box<dyn DeviceWrites + '_> {
+        Box::new(SimWrites { device: self, under_way: Vec::new(), outcome: Ok(()) })
     }
 
     fn barrier(&self) -> io::Result<()> {

@@ -86,3 +86,15 @@ fn what_is_named_exists_and_every_bug_is_with_its_rule() {
         assert!(text.map_or(rule.starts_with('F'), named), "{rule} does not name {bug:?}");
     }
 }
+
+#[test]
+fn how_many_bugs_are_seeded_is_stated() {
+    let count = catalogue::rules().len();
+    for (document, stated) in [
+        ("docs/testing.md", format!("lists {count} deliberate bugs")),
+        ("docs/crash-safety.md", format!("all of them found | {count} |")),
+    ] {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        assert!(text.contains(&stated), "{document} does not say: {stated}");
+    }
+}

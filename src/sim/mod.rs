@@ -16,6 +16,8 @@ mod history;
 mod image;
 mod invariants;
 mod linear;
+#[cfg(not(extentdb_schedules))]
+mod odd;
 mod oracle;
 mod proof;
 mod random;
@@ -26,6 +28,8 @@ mod setting_aside;
 mod tests;
 mod threads;
 mod trace;
+#[cfg(not(extentdb_schedules))]
+mod under_way;
 #[cfg(not(extentdb_schedules))]
 mod volume;
 mod workload;

@@ -1,8 +1,9 @@
 //! The volume on a device that errs as the kernel does, and the space on it where threads meet.
 
 use super::device::SimDevice;
+use super::odd::{Odd, Own};
 use super::trace::Pages;
-use crate::device::{AlignedBuf, BufferPool, Device, Volume};
+use crate::device::{AlignedBuf, BufferPool, Volume};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::extent::{Claim, Space};
@@ -13,67 +14,6 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 const PATIENCE: Duration = Duration::from_millis(300);
-
-/// A device on which reads and barriers do something of their own.
-#[derive(Debug)]
-struct Odd<T> {
-    device: SimDevice,
-    own: T,
-}
-
-trait Own: Send + Sync + std::fmt::Debug {
-    fn read(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn barrier(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<T: Own> Device for Odd<T> {
-    fn len_pages(&self) -> u64 {
-        self.device.len_pages()
-    }
-
-    fn read(&self, page: PageNo, buf: &mut [u8]) -> io::Result<()> {
-        self.own.read()?;
-        self.device.read(page, buf)
-    }
-
-    fn write(&self, page: PageNo, buf: &[u8]) -> io::Result<()> {
-        self.device.write(page, buf)
-    }
-
-    fn barrier(&self) -> io::Result<()> {
-        self.own.barrier()?;
-        self.device.barrier()
-    }
-
-    fn grow(&self, pages: u64) -> io::Result<()> {
-        self.device.grow(pages)
-    }
-
-    fn shrink(&self, pages: u64) -> io::Result<()> {
-        self.device.shrink(pages)
-    }
-
-    fn discard(&self, page: PageNo, count: u64) -> io::Result<()> {
-        self.device.discard(page, count)
-    }
-
-    fn allocate(&self, page: PageNo, count: u64) -> io::Result<()> {
-        self.device.allocate(page, count)
-    }
-
-    fn may_have_holes(&self) -> io::Result<bool> {
-        self.device.may_have_holes()
-    }
-
-    fn close(&self) {
-        self.device.close();
-    }
-}
 
 fn volume_on(own: impl Own + 'static, direct: bool) -> Volume {
     let device = Odd { device: SimDevice::new(Pages::zeros(8)), own };

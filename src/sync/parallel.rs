@@ -67,7 +67,7 @@ pub(crate) fn both<A: Send, B>(
 }
 
 /// Walks `items`, made up to `ahead` of them ahead where there is a thread for it.
-pub(crate) fn for_each_ahead<T: Send, E>(
+fn for_each_ahead<T: Send, E>(
     items: impl Iterator<Item = T> + Send,
     ahead: usize,
     mut each: impl FnMut(T) -> Result<(), E>,

@@ -185,14 +185,6 @@ pub(crate) fn both<A, B>(first: impl FnOnce() -> A, second: impl FnOnce() -> B) 
 }
 
 /// Walks `items`.
-pub(crate) fn for_each_ahead<T, E>(
-    mut items: impl Iterator<Item = T>,
-    _: usize,
-    each: impl FnMut(T) -> Result<(), E>,
-) -> Result<(), E> {
-    items.try_for_each(each)
-}
-
 pub(crate) fn for_each_prepared<T, P, E>(
     items: impl Iterator<Item = T>,
     _: usize,

@@ -4,9 +4,7 @@ use super::Duration;
 pub(crate) use super::gate::Gate;
 #[cfg(extentdb_tsan)]
 pub(super) use super::instrumented as sync;
-pub(crate) use super::parallel::{
-    both, cores, for_each_ahead, for_each_on, for_each_parallel, for_each_prepared,
-};
+pub(crate) use super::parallel::{both, cores, for_each_on, for_each_parallel, for_each_prepared};
 #[cfg(not(extentdb_tsan))]
 pub(super) use std::sync;
 use std::sync::PoisonError;

@@ -34,6 +34,8 @@ pub(super) struct Batch {
     pub(super) grows: usize,
     /// Conditional records so far.
     pub(super) conditionals: usize,
+    /// Large values of its records that are still being written (W5).
+    pub(super) values_under_way: usize,
     /// Whether some writer has taken on to write it.
     pub(super) led: bool,
     /// Whether the committer was called to lead it, should nobody else.
@@ -80,6 +82,7 @@ impl Batch {
             outcomes: Vec::new(),
             grows: 0,
             conditionals: 0,
+            values_under_way: 0,
             led: false,
             summoned: false,
             synced: false,

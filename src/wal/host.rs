@@ -27,8 +27,9 @@ pub(crate) trait Host: Send + Sync + std::fmt::Debug {
     /// Whether a page written to the extent costs one write and one flush.
     fn is_prepared(&self, extent: ExtentNo) -> bool;
 
-    /// Writes zeros over an extent that was set aside, and makes them durable.
-    fn prepare(&self, extent: ExtentNo) -> Result<()>;
+    /// Writes zeros over an extent that was set aside, and makes them durable: at leisure, unless it
+    /// `is_behind` with such a part of it done.
+    fn prepare(&self, extent: ExtentNo, is_behind: &dyn Fn(f64) -> bool) -> Result<()>;
 
     /// Starts a fresh life of the extent, as one of the log (G4).
     fn open_log_extent(&self, extent: ExtentNo) -> Incarnation;

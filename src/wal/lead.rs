@@ -3,7 +3,7 @@
 use super::log::{Guard, Log};
 use super::state::{Reached, State};
 use super::wakers::Wakers;
-use crate::device::Purpose;
+use crate::device::{Purpose, Writes};
 use crate::error::{Error, Result};
 use crate::events::Stall;
 use crate::format::ids::{BatchNo, Generation};
@@ -13,8 +13,13 @@ use crate::sync::{self, Ordering};
 
 impl Log {
     /// Brings the open batch to the device, and issues the barrier if one is due. A failure
-    /// poisons the log; the writers of the batch hear of it where they wait.
-    pub(super) fn lead<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
+    /// poisons the log; the writers of the batch hear of it where they wait. A `value` that the caller
+    /// has put in it is still being written.
+    pub(super) fn lead<'a>(
+        &'a self,
+        mut state: Guard<'a>,
+        value: Option<&mut Writes<'_>>,
+    ) -> Guard<'a> {
         let Some(batch) = state.open.as_mut() else { return state };
         batch.led = true;
         state = self.let_others_join(state);
@@ -36,11 +41,15 @@ impl Log {
         let written = self.volume.write(Purpose::Log, sealed.start, &sealed.buf[..sealed.len]);
         self.recorder.stop(Timed::PutWrite, begun);
         drop(sealed.buf);
+        value.into_iter().for_each(|value| self.await_value(sealed.number, value));
         state = self.state.lock();
         if let Err(error) = written
             && !seeded(Bug::WriteErrorSwallowed)
         {
             return self.poison(state, error);
+        }
+        while state.fatal.is_none() && state.awaits_values_of(sealed.number) {
+            state = self.turn.wait(state);
         }
         if state.fatal.is_some() {
             return state;
@@ -52,6 +61,19 @@ impl Log {
         }
         drop(state);
         self.settle(BatchNo(0))
+    }
+
+    /// Waits until the `value` of a record in batch `number` is written.
+    pub(super) fn await_value(&self, number: BatchNo, value: &mut Writes<'_>) {
+        let written = value.wait();
+        let mut state = self.state.lock();
+        match written {
+            Ok(()) => {
+                state.value_written(number);
+                self.turn.notify_all();
+            }
+            Err(error) => drop(self.poison(state, error)),
+        }
     }
 
     /// Where the last batch had several writers, they are being woken just now: gives them the
@@ -75,7 +97,7 @@ impl Log {
     /// Lets time pass where space is being taken faster than it is given back.
     fn hold_back<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
         let Some(batch) = &state.open else { return state };
-        let fill = f64::from(state.tail.next) / f64::from(self.config.extent_pages);
+        let fill = state.fill(self.config.extent_pages);
         let due = state.last_seal + self.host.delay(batch.stream_len(), fill);
         let wait = due.saturating_duration_since(sync::now());
         if wait.is_zero() {
@@ -170,7 +192,7 @@ impl Log {
             let leaderless =
                 state.open.as_ref().is_some_and(|batch| batch.number <= upto && !batch.led);
             state = if leaderless {
-                self.lead(state)
+                self.lead(state, None)
             } else if state.written >= upto && state.covering < upto {
                 self.barrier(state)
             } else {

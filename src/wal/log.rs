@@ -16,7 +16,7 @@ use super::spares::Spares;
 use super::state::State;
 use super::tail::Tail;
 use super::unit::Unit;
-use crate::device::{AlignedBuf, BufferPool, Volume};
+use crate::device::{AlignedBuf, BufferPool, Volume, Writes};
 use crate::durability::{Durability, SyncWindow};
 use crate::error::{Error, Result};
 use crate::events::Stall;
@@ -170,17 +170,46 @@ impl Log {
     /// Commits `unit`; returns when it is as durable as `durability` says, with the answer to
     /// its conditional record (true where it has none).
     pub(crate) fn commit(&self, unit: &Unit<'_>, durability: Durability) -> Result<bool> {
-        let answers = self.commit_all(unit, durability)?;
+        self.commit_beside(unit, durability, &mut None)
+    }
+
+    /// As [`commit`](Self::commit), while the value that `unit` refers to is still being written. Its
+    /// batch counts as written only when that is too (W5). The `writes` are taken once it is numbered.
+    pub(crate) fn commit_beside(
+        &self,
+        unit: &Unit<'_>,
+        durability: Durability,
+        writes: &mut Option<Writes<'_>>,
+    ) -> Result<bool> {
+        let answers = self.commit_unit(unit, durability, writes)?;
         Ok(answers.first().copied().unwrap_or(true))
     }
 
     /// Commits `unit`, and returns the answers to all its conditional records.
     pub(crate) fn commit_all(&self, unit: &Unit<'_>, durability: Durability) -> Result<Vec<bool>> {
+        self.commit_unit(unit, durability, &mut None)
+    }
+
+    fn commit_unit(
+        &self,
+        unit: &Unit<'_>,
+        durability: Durability,
+        writes: &mut Option<Writes<'_>>,
+    ) -> Result<Vec<bool>> {
         let _guard = PanicGuard::new(self);
         let begun = self.recorder.start();
         let weak = durability != Durability::Synced;
         let mut state = self.admit(unit, weak)?;
         let Appended { number, answers, done } = self.append(&mut state, unit, durability);
+        let mut writes = writes.take();
+        assert!(
+            writes.is_none() || durability != Durability::Buffered,
+            "W5: what is seen is written"
+        );
+        let value = writes.as_mut().filter(|_| !seeded(Bug::ValueNotAwaited));
+        if let (Some(batch), Some(_)) = (&mut state.open, &value) {
+            batch.values_under_way += 1;
+        }
         let batch = state.open.as_mut().filter(|batch| !batch.led);
         let leads = durability != Durability::Buffered && batch.is_some();
         batch.into_iter().for_each(|batch| batch.led |= leads);
@@ -199,7 +228,12 @@ impl Log {
             Durability::Synced if seeded(Bug::AckAtWritten) => Stage::Written,
             Durability::Synced => Stage::Durable,
         };
-        drop(if leads { self.lead(state) } else { state });
+        if leads {
+            drop(self.lead(state, value));
+        } else {
+            drop(state);
+            value.into_iter().for_each(|value| self.await_value(number, value));
+        }
         if answers.is_empty() {
             return done.wait(stage).map(|()| Vec::new());
         }
@@ -263,7 +297,7 @@ impl Log {
                     if state.open_takes(unit) {
                         return Ok(state);
                     }
-                    if batch.led { self.wait_for_room(state) } else { self.lead(state) }
+                    if batch.led { self.wait_for_room(state) } else { self.lead(state, None) }
                 }
                 None if state.takes_fresh(unit) => {
                     self.open_batch(&mut state, unit)?;
@@ -321,7 +355,7 @@ impl Log {
         if !self.host.is_prepared(successor) {
             drop(state);
             let stalled = self.volume.events.stall(Stall::Log);
-            let prepared = self.host.prepare(successor);
+            let prepared = self.host.prepare(successor, &|_| true);
             drop(stalled);
             state = self.state.lock();
             return self.or_poison(state, prepared);
@@ -380,8 +414,17 @@ impl Log {
         answers: Range<usize>,
     ) -> Result<Vec<bool>> {
         self.buffered.fetch_max(number.0, Ordering::SeqCst);
-        let order = self.order.lock();
-        let mut state = self.apply_sealed(number);
+        let (order, mut state) = loop {
+            let order = self.order.lock();
+            let state = self.apply_sealed(number);
+            if !state.awaits_values(number) || seeded(Bug::UnwrittenValueSeen) {
+                break (order, state);
+            }
+            // W5: what is seen is written. Who applies needs neither of the two meanwhile.
+            drop(order);
+            state.check_alive()?;
+            drop(self.turn.wait(state));
+        };
         let count = answers.len();
         let answer = |outcomes: &[bool]| match count {
             0 => Vec::new(),

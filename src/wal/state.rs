@@ -31,6 +31,7 @@ pub(super) struct Flight {
     /// Its pages, until they are written.
     buf: Option<Arc<AlignedBuf>>,
     pub(super) on_device: bool,
+    values_under_way: usize,
     pub(super) synced: bool,
     /// Whether it becomes visible once written.
     written_visible: bool,
@@ -124,6 +125,11 @@ impl State {
         open + self.flights.iter().map(|flight| flight.grows).sum::<usize>()
     }
 
+    /// How much of the extent of the tail, which has `pages`, is used.
+    pub(super) fn fill(&self, pages: u32) -> f64 {
+        f64::from(self.tail.next) / f64::from(pages)
+    }
+
     /// Whether the open batch has room for `unit`.
     pub(super) fn open_takes(&self, unit: &Unit<'_>) -> bool {
         let takes =
@@ -200,6 +206,7 @@ impl State {
             pages,
             buf: Some(buf),
             on_device: false,
+            values_under_way: batch.values_under_way,
             synced: batch.synced,
             written_visible: batch.written || seeded(Bug::AckAtWritten),
             entries: batch.entries,
@@ -213,10 +220,38 @@ impl State {
         Some(sealed)
     }
 
+    /// A large value of a record in batch `number` is written.
+    pub(super) fn value_written(&mut self, number: BatchNo) {
+        let open = self.open.as_mut().filter(|batch| batch.number == number);
+        let count = match open {
+            Some(batch) => Some(&mut batch.values_under_way),
+            None => {
+                let flight = self.flights.iter_mut().find(|flight| flight.number == number);
+                flight.map(|flight| &mut flight.values_under_way)
+            }
+        };
+        *count.expect("W5: a batch stays until its values are written") -= 1;
+    }
+
+    /// Whether large values of the sealed batch `number` are still being written.
+    pub(super) fn awaits_values_of(&self, number: BatchNo) -> bool {
+        let flight = self.flights.iter().find(|flight| flight.number == number);
+        flight.is_some_and(|flight| flight.values_under_way > 0)
+    }
+
+    /// Whether large values in batches up to `number` are.
+    pub(super) fn awaits_values(&self, number: BatchNo) -> bool {
+        let open = self.open.as_ref().filter(|batch| batch.number <= number);
+        let sealed = self.flights.iter().take_while(|flight| flight.number <= number);
+        open.is_some_and(|batch| batch.values_under_way > 0)
+            || sealed.into_iter().any(|flight| flight.values_under_way > 0)
+    }
+
     /// A batch has been handed to the device.
     pub(super) fn mark_written(&mut self, number: BatchNo) {
         for flight in &mut self.flights {
             if flight.number == number {
+                assert_eq!(flight.values_under_way, 0, "W5: its values are written");
                 flight.on_device = true;
                 if let Some(buf) = flight.buf.take() {
                     self.spares.keep_buf(buf);
@@ -265,7 +300,8 @@ impl State {
             .flights
             .iter()
             .take_while(|flight| flight.number <= target)
-            .find(|flight| flight.applied < flight.entries.len())?;
+            .find(|flight| flight.applied < flight.entries.len())
+            .filter(|flight| flight.values_under_way == 0 || seeded(Bug::UnwrittenValueSeen))?;
         Some(Unapplied {
             number: flight.number,
             entries: Arc::clone(&flight.entries),

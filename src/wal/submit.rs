@@ -81,7 +81,7 @@ impl Log {
         let waits = state.fatal.is_none()
             && state.open.as_ref().is_some_and(|batch| batch.summoned && !batch.led);
         if waits {
-            drop(self.lead(state));
+            drop(self.lead(state, None));
         }
         waits
     }

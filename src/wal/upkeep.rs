@@ -190,7 +190,7 @@ impl Log {
             state.check_open()?;
             state = match &state.open {
                 Some(batch) if batch.led => self.wait_for_room(state),
-                Some(_) => self.lead(state),
+                Some(_) => self.lead(state, None),
                 None => self.rotate(state, false)?,
             };
         }
@@ -265,7 +265,9 @@ impl Log {
         let short = state.spare.is_none() && !state.frozen;
         drop(state);
         if !self.host.is_prepared(successor) {
-            let prepared = self.host.prepare(successor);
+            // Done when the extent of the tail is half full, or sooner.
+            let is_behind = |done| done < 2.0 * self.state.lock().fill(self.config.extent_pages);
+            let prepared = self.host.prepare(successor, &is_behind);
             let state = self.state.lock();
             drop(self.or_poison(state, prepared)?);
         }

@@ -14,6 +14,7 @@ mod client;
 mod depths;
 mod export;
 mod keys;
+mod large;
 mod loaded;
 mod part;
 mod phase;
@@ -64,6 +65,7 @@ fn measure(session: &mut Session<'_>, part: Part, db: &Db) -> Result<()> {
         Part::Phases => phases::measure(session, db),
         Part::Ycsb => ycsb::measure(session, db),
         Part::Sizes => sizes::measure(session, db),
+        Part::Large => large::measure(session, db),
         Part::Depths => depths::measure(session, db),
         Part::OpenLoop => arrivals::measure(session, db),
         Part::All => Ok(()),

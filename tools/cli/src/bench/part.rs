@@ -13,6 +13,8 @@ pub(crate) enum Part {
     Ycsb,
     /// Durable puts and cold gets of values from 128 B to 1 MiB
     Sizes,
+    /// Durable overwrites of values of 1 MiB, where all pages have been written before
+    Large,
     /// Writers, puts in flight and reads in flight, from 1 to many
     Depths,
     /// Puts and gets that arrive at given rates, timed from when they are due
@@ -22,7 +24,8 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    const EACH: [Self; 5] = [Self::Phases, Self::Ycsb, Self::Sizes, Self::Depths, Self::OpenLoop];
+    const EACH: [Self; 6] =
+        [Self::Phases, Self::Ycsb, Self::Sizes, Self::Large, Self::Depths, Self::OpenLoop];
 
     /// Those of which `only` asks, in the order in which they run.
     pub(super) fn chosen(only: &[Self]) -> Vec<Self> {
@@ -39,6 +42,7 @@ impl Part {
             Self::Phases => "phases",
             Self::Ycsb => "YCSB",
             Self::Sizes => "sizes",
+            Self::Large => "large",
             Self::Depths => "depths",
             Self::OpenLoop => "open loop",
             Self::All => "all",

@@ -85,6 +85,24 @@ impl Store {
         self.write(value_bytes, threads, limit, |random, _| random.below(keys))
     }
 
+    /// The same out of aligned memory, with whatever is in it: what a caller makes there is no copy.
+    pub(super) fn aligned_overwrites(
+        &mut self,
+        value_bytes: u64,
+        threads: usize,
+        limit: Limit,
+    ) -> Result<Sample> {
+        self.slices += 1;
+        let (db, keys, seed) = (&self.db, self.keys(value_bytes), self.slices << 32);
+        drive(threads, limit, |thread| {
+            let mut random = Random::new(seed | thread as u64);
+            Ok(move |_| {
+                let value = db.aligned_buf(value_bytes as usize)?;
+                Ok(db.put_aligned(key(value_bytes, random.below(keys)), value)?)
+            })
+        })
+    }
+
     fn write(
         &mut self,
         value_bytes: u64,

@@ -1,0 +1,163 @@
+//! Large values that are still being written when their records are logged (W5).
+
+use super::device::SimDevice;
+use super::odd::{Odd, Own};
+use super::trace::Pages;
+use super::workload::Shape;
+use crate::db::Db;
+use crate::device::{BufferPool, DeviceInfo};
+use crate::durability::Durability;
+use crate::engine::{Background, Engine, Medium};
+use crate::sync::{Arc, Condvar, Duration, Mutex};
+use std::io;
+use std::sync::mpsc;
+
+const SHAPE: Shape =
+    Shape { extent_pages: 32, max_pages: 512, fixed: false, large_min: 6000, discards: false };
+/// What takes longer does not come.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Where the writes of values stand.
+#[derive(Debug, Default)]
+struct Gate {
+    held: Mutex<Held>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    /// Whether nobody goes through.
+    closed: bool,
+    waiting: usize,
+    /// Whether those who go through have failed.
+    fails: bool,
+}
+
+impl Gate {
+    fn pass(&self) -> io::Result<()> {
+        let mut held = self.held.lock();
+        held.waiting += 1;
+        self.changed.notify_all();
+        while held.closed {
+            held = self.changed.wait(held);
+        }
+        held.waiting -= 1;
+        if held.fails { Err(io::Error::other("injected")) } else { Ok(()) }
+    }
+
+    fn close(&self) {
+        self.held.lock().closed = true;
+    }
+
+    /// Waits until so many stand before it.
+    fn await_waiting(&self, count: usize) {
+        let mut held = self.held.lock();
+        while held.waiting < count {
+            held = self.changed.wait(held);
+        }
+    }
+
+    fn open(&self, fails: bool) {
+        let mut held = self.held.lock();
+        (held.closed, held.fails) = (false, fails);
+        self.changed.notify_all();
+    }
+}
+
+impl Own for Arc<Gate> {
+    fn wait(&self) -> io::Result<()> {
+        self.pass()
+    }
+}
+
+fn open() -> (Db, Arc<Gate>, SimDevice) {
+    let (device, gate) = (SimDevice::new(Pages::zeros(0)), Arc::new(Gate::default()));
+    let gated = Odd { device: device.clone(), own: Arc::clone(&gate) };
+    let medium = Medium {
+        device: Arc::new(gated),
+        info: DeviceInfo::simulated(false),
+        len_bytes: 0,
+        pool: BufferPool::new(1 << 20),
+    };
+    let engine = Engine::open_on(medium, &SHAPE.options(), Background::Manual).unwrap();
+    (Db::new(engine), gate, device)
+}
+
+fn value(byte: u8) -> Vec<u8> {
+    vec![byte; 20_000]
+}
+
+/// Puts `value(byte)` on a thread of its own.
+fn start_put<'s>(
+    scope: &'s std::thread::Scope<'s, '_>,
+    db: &Db,
+    byte: u8,
+) -> std::thread::ScopedJoinHandle<'s, crate::Result<()>> {
+    let db = db.clone();
+    scope.spawn(move || db.put([byte], value(byte)))
+}
+
+#[test]
+fn nobody_is_shown_a_value_that_is_still_being_written() {
+    for weaker in [Durability::Buffered, Durability::Written] {
+        let (db, gate, _) = open();
+        gate.close();
+        std::thread::scope(|scope| {
+            let held = start_put(scope, &db, 1);
+            gate.await_waiting(1);
+            let (send, seen) = mpsc::channel();
+            let view = db.with_durability(weaker);
+            scope.spawn(move || {
+                view.put("small", "value").unwrap();
+                send.send(view.get([1]).map(|found| found.map(|value| value.into_vec()))).unwrap();
+            });
+            let early = seen.recv_timeout(PATIENCE);
+            assert!(early.is_err(), "{weaker:?}: {early:?}");
+            assert_eq!(db.get([1]).unwrap(), None);
+            gate.open(false);
+            held.join().unwrap().unwrap();
+            assert_eq!(seen.recv().unwrap().unwrap(), Some(value(1)));
+        });
+        assert_eq!(db.get("small").unwrap().unwrap(), b"value"[..]);
+    }
+}
+
+/// Its barrier would not cover the value, which those who wait take to be durable.
+#[test]
+fn a_batch_waits_for_all_its_values() {
+    let (db, gate, device) = open();
+    gate.close();
+    std::thread::scope(|scope| {
+        let first = start_put(scope, &db, 1);
+        gate.await_waiting(1);
+        // One of them leads the next batch, which waits for the first; the other only joins it.
+        let [second, third] = [2, 3].map(|byte| start_put(scope, &db, byte));
+        gate.await_waiting(2);
+        std::thread::sleep(PATIENCE);
+        let puts = [first, second, third];
+        assert!(puts.iter().all(|put| !put.is_finished()));
+        gate.open(false);
+        puts.into_iter().for_each(|put| put.join().unwrap().unwrap());
+    });
+    let trace = device.trace();
+    let durable = trace.moment(trace.events.len()).pending;
+    assert!(durable.is_empty(), "all that was acknowledged is durable: {:?}", durable.keys());
+}
+
+/// E1p: as for any other write.
+#[test]
+fn a_value_that_cannot_be_written_fails_its_batch_and_poisons_the_store() {
+    let (db, gate, _) = open();
+    db.put("before", "value").unwrap();
+    gate.close();
+    std::thread::scope(|scope| {
+        let first = start_put(scope, &db, 1);
+        gate.await_waiting(1);
+        let puts = [first, start_put(scope, &db, 2)];
+        gate.open(true);
+        puts.into_iter().for_each(|put| assert!(put.join().unwrap().is_err()));
+    });
+    assert!(matches!(db.put("after", "value"), Err(crate::Error::Poisoned { .. })));
+    assert_eq!(db.get("before").unwrap().unwrap(), b"value"[..]);
+    assert_eq!(db.get([1]).unwrap(), None);
+}
