@@ -15,8 +15,6 @@ use std::ops::Range;
 /// Data that is copied, checksummed and written at a time, a whole number of blocks: little enough
 /// that the device begins soon, enough that each is worth a transfer.
 const CHUNK_BYTES: usize = 128 << 10;
-/// The same where nothing is copied: the largest request that NVMe devices commonly take whole.
-const ALIGNED_BYTES: usize = 1 << 20;
 /// Length from which a value is made durable before its record is written (W5), so that opening
 /// never has to read it. Less in tests, whose volumes are short.
 const BARRIERED_FROM: u32 = if cfg!(test) { 70_001 } else { 16 << 20 };
@@ -67,11 +65,10 @@ impl<'a> LargeWriter<'a> {
             Source::Reader(_) => Some(self.chunk(&mut source, &first, &mut blocks, |_| {})?),
             _ => None,
         };
-        let step = if let Source::Aligned(_) = source { ALIGNED_BYTES } else { CHUNK_BYTES };
-        for at in (CHUNK_BYTES..len).step_by(step) {
+        for at in (CHUNK_BYTES..len).step_by(CHUNK_BYTES) {
             let page = data.plus((at / PAGE_BYTES) as u64);
             let push = |chunk: &Part| writes.push(page, vec![chunk.clone()]);
-            self.chunk(&mut source, &(at..len.min(at + step)), &mut blocks, push)?;
+            self.chunk(&mut source, &(at..len.min(at + CHUNK_BYTES)), &mut blocks, push)?;
         }
         let head = match head {
             Some(head) => head,
