@@ -194,7 +194,7 @@ impl Db {
         self.engine.put(key.as_ref(), len, Source::Aligned(&value), None, self.durability).map(drop)
     }
 
-    /// Stores the next `len` bytes of `reader`, holding no more than a mebibyte of them in
+    /// Stores the next `len` bytes of `reader`, holding little more than a mebibyte of them in
     /// memory.
     ///
     /// ```
