@@ -374,6 +374,56 @@ mod tests {
         assert_ne!(location(&engine, 7), from);
     }
 
+    /// Who puts waits until all that is in the batch is applied.
+    #[test]
+    fn a_batch_takes_few_moves_beside_a_put() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, db) = filled(&dir);
+        let pacer = Pacer::new(&engine.core, false);
+        let mut work = Relocation::new(&engine.core, &engine.log, &engine.renewal);
+        for number in 0..400 {
+            let from = location(&engine, number);
+            work.copy(&number.to_be_bytes(), from, &value(number), &pacer).unwrap();
+        }
+        work.flush(&pacer).unwrap();
+        let moved = || {
+            let homes = (0..400).map(|number| location(&engine, number).home());
+            homes.filter(|&home| home == Home::Value).count()
+        };
+        assert_eq!(moved(), 0, "they wait");
+        for most in [128, 256] {
+            db.put("small", "value").unwrap();
+            assert!((most - 127..=most).contains(&moved()), "{}", moved());
+        }
+        // Where nobody else commits, all of them.
+        work.finish(&pacer).unwrap();
+        assert_eq!(moved(), 400);
+    }
+
+    #[test]
+    fn a_batch_takes_few_of_the_records_that_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options::new().extent_bytes(32 << 20).volume_bytes(1 << 30);
+        let engine = Engine::open(&dir.path().join("data.vol"), &options).unwrap();
+        let db = Db::new(Arc::clone(&engine));
+        db.put("key", "").unwrap();
+        let from = engine.locate(b"key").unwrap().unwrap();
+        let mut offered = 0;
+        while engine.log.offer_record(b"key", from, b"") {
+            offered += 1;
+        }
+        assert!(offered > 4000, "{offered}");
+        // None of them moves it: but for the first, it is somewhere else.
+        let batches = |engine: &Engine| engine.log.newest().0;
+        let before = batches(&engine);
+        while engine.log.moved() != engine.log.offered() {
+            db.put("other", "value").unwrap();
+        }
+        let taken = batches(&engine) - before;
+        assert!(taken >= offered / 16, "{taken} batches for {offered}");
+        assert_eq!(db.get("key").unwrap().unwrap(), b""[..]);
+    }
+
     #[test]
     fn a_record_that_waits_takes_the_rest_of_a_page() {
         let dir = tempfile::tempdir().unwrap();

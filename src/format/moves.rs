@@ -220,11 +220,13 @@ impl Cuts {
         self.list.bytes.len() - self.at
     }
 
-    /// As many of the next moves as a list of `room` bytes holds; `None` if that is not even one.
-    pub(crate) fn cut(&mut self, room: usize) -> Option<List> {
+    /// As many of the next moves as a list of `room` bytes holds, `most` at most, and how many those are;
+    /// `None` if not even one.
+    pub(crate) fn cut(&mut self, room: usize, most: usize) -> Option<(List, usize)> {
         let mut walk = Moves { rest: &self.list.bytes[self.at..], place: self.place };
         let mut cut = List::starting_at(self.place.to);
-        for key in keys(&self.list.keys[self.key_at..]) {
+        let mut count = 0;
+        for key in keys(&self.list.keys[self.key_at..]).take(most) {
             let Some(Some(next)) = walk.next() else { break };
             let before = (cut.bytes.len(), cut.keys.len());
             cut.push_move(next.from, next.len, key);
@@ -235,9 +237,10 @@ impl Cuts {
             }
             self.at = self.list.bytes.len() - walk.rest.len();
             self.place = walk.place;
+            count += 1;
         }
         self.key_at += cut.keys.len();
-        (!cut.keys.is_empty()).then_some(cut)
+        (count > 0).then_some((cut, count))
     }
 }
 
@@ -289,14 +292,17 @@ mod tests {
         let whole = list(&moves.collect::<Vec<_>>());
         let all: Vec<_> = Moves::new(whole.bytes()).unwrap().map(Option::unwrap).collect();
         assert_eq!(all.len(), owned.len());
-        for room in [START_BYTES + 9, 40, 200, 1 << 20] {
+        for (room, most) in [(START_BYTES + 9, 9), (40, 100), (200, 3), (1 << 20, 60), (1 << 20, 7)]
+        {
             let mut cuts = Cuts::new(whole.clone()).unwrap();
-            assert_eq!(cuts.cut(START_BYTES + 2).map(|_| ()), None, "not even one");
+            assert_eq!(cuts.cut(START_BYTES + 2, most).map(|_| ()), None, "not even one");
             let mut bits = Vec::new();
             while cuts.rest_len() > 0 {
-                bits.push(cuts.cut(room).unwrap());
+                let (bit, count) = cuts.cut(room, most).unwrap();
+                assert!(count <= most && count == keys(bit.keys()).count());
+                bits.push(bit);
             }
-            assert!(cuts.cut(room).is_none());
+            assert!(cuts.cut(room, most).is_none());
             assert!(bits.iter().all(|bit| bit.bytes().len() <= room));
             let moves = bits.iter().flat_map(|bit| Moves::new(bit.bytes()).unwrap());
             assert_eq!(moves.map(Option::unwrap).collect::<Vec<_>>(), all);
