@@ -104,8 +104,36 @@ thread_local! {
 
 /// Calls `body`, in which this thread waits for no other to end: its caller may hold what they wait for.
 pub(crate) fn without_joins<T>(body: impl FnOnce() -> T) -> T {
-    let before = HOLDS_UP_OTHERS.replace(true);
-    let done = body();
-    HOLDS_UP_OTHERS.set(before);
-    done
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            HOLDS_UP_OTHERS.set(self.0);
+        }
+    }
+    let _restore = Restore(HOLDS_UP_OTHERS.replace(true));
+    body()
+}
+
+#[cfg(all(test, not(extentdb_schedules)))]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_thread_joins_again_after_what_it_did_without_joins_panicked() {
+        let join = || {
+            let ended = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&ended);
+            let thread = Thread::start("ends", move || {
+                sleep(Duration::from_millis(20));
+                flag.store(true, Ordering::Relaxed);
+            });
+            thread.unwrap().join();
+            ended.load(Ordering::Relaxed)
+        };
+        assert!(join());
+        assert!(!without_joins(join));
+        catch_unwind(AssertUnwindSafe(|| without_joins(|| panic!("on purpose")))).unwrap_err();
+        assert!(join());
+    }
 }
