@@ -80,6 +80,10 @@ bugs! {
     EpochWithoutBarrier,
     /// An open goes on in the epoch before.
     EpochReissued,
+    /// An open erases what it drops, before its epoch is durable.
+    DroppedErased,
+    /// An open takes keys that the index lacks from the values that are there.
+    KeysFromValues,
     /// Nobody looks for proof at a break.
     ProofNotSought,
     /// Proof is looked for in the extent of the break only.
@@ -180,6 +184,8 @@ bugs! {
     FreedAtOnce,
     /// Space is free though someone may be reading it.
     ReadersIgnored,
+    /// Space is free though a swap is under way that expects what is in it.
+    SwapHoldsNothing,
     /// Space is free though views show what is in it.
     HeldIgnored,
     /// The same of large values.

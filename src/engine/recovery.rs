@@ -7,7 +7,8 @@ use super::core::{Backlog, Core};
 use super::delta::Delta;
 use super::image::{Root, Slice};
 use super::load::{Loading, Prepared, Preparing};
-use crate::device::{AlignedBuf, Volume};
+use super::scan;
+use crate::device::{AlignedBuf, Purpose, Volume};
 use crate::error::{Error, Result};
 use crate::extent::{Claim, bytes_of};
 use crate::format::extent_state::Role;
@@ -435,19 +436,25 @@ fn finish(
     let begun = sync::now();
     let start = begin(core, &superblock, replayed)?;
     report.timings.begin = begun.elapsed();
+    if seeded(Bug::KeysFromValues) {
+        scan::take_keys(core)?;
+    }
     Ok(Recovered { start, images, superblock })
 }
 
 /// Writes the epoch's header: the only write of an open. Where there is no room for it, the log is
 /// not added to until there is.
 fn begin(core: &Core, superblock: &Superblock, replayed: Replayed) -> Result<LogStart> {
-    let Replayed { tail, mut footers, .. } = replayed;
+    let Replayed { tail, mut footers, dropped, .. } = replayed;
     let generation = superblock.generation.max(replayed.generation);
     // Where an image was written before an epoch could begin, none has the number of its.
     let images = [Some(superblock.checkpoint), superblock.previous].into_iter().flatten();
     let newest = images.map(|checkpoint| checkpoint.image.epoch).fold(tail.epoch, Epoch::max);
     let epoch = if seeded(Bug::EpochReissued) { newest } else { newest.next() };
     core.space.begin_epoch(epoch);
+    if seeded(Bug::DroppedErased) && dropped.is_some() {
+        core.volume.write(Purpose::Log, tail.next_page().plus(1), &core.pool.take(1)?)?;
+    }
     match begin_epoch_after(core, &tail, generation, epoch) {
         Ok(Begun { tail, sealed, settled }) => {
             footers.extend(sealed);

@@ -54,6 +54,20 @@ pub(super) fn for_each_record(
     scanned
 }
 
+/// What [`Bug::KeysFromValues`] is.
+pub(super) fn take_keys(core: &Core) -> Result<()> {
+    let values = core.space.lines(ExtentNo(0), usize::MAX).into_iter();
+    for (extent, state) in values.filter(|(_, state)| state.role == Role::Value) {
+        for_each_record(core, extent, state, &Pacer::new(core, true), |key, at, _| {
+            if core.index.get(key).is_none() {
+                core.index.edit(|edit| edit.replace(key, Some(at)));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 /// Reads the extent's bytes, zeros where a page cannot be read.
 fn read_extent(core: &Core, first: PageNo, bytes: &mut [u8], pacer: &Pacer<'_>) -> Result<()> {
     for (i, window) in bytes.chunks_mut(READ_PAGES * PAGE_BYTES).enumerate() {

@@ -131,7 +131,8 @@ impl Engine {
                 return self.settle(durability).map(|()| Err(current));
             }
             let seen = location.map_or(Expected::Absent, Expected::At);
-            let view = Some(view).filter(|_| location.is_some());
+            let holds = location.is_some() && !seeded(Bug::SwapHoldsNothing);
+            let view = Some(view).filter(|_| holds);
             let swapped = match (new, location) {
                 (Some(value), _) => {
                     let source = Source::Slice(value);

@@ -168,6 +168,8 @@ fn of_tests() -> Vec<Seeded> {
         (OpenWithoutBarrier, "R1", killed("written")),
         (EpochWithoutBarrier, "R2", crash("creation")),
         (EpochReissued, "R2", crash("deletes")),
+        (DroppedErased, "R2", crash("creation")),
+        (KeysFromValues, "P4", crash("deletes where there is no room")),
         (ProofNotSought, "W1", damaged("lone puts")),
         (ProofInOneExtent, "W1", damaged("rotation")),
         (
@@ -242,6 +244,11 @@ fn of_tests() -> Vec<Seeded> {
         ),
         (FreedBeforeProof, "G3", both("large values in the same place")),
         (FreedAtOnce, "G3", crash("space of deletes that are not durable")),
+        (
+            SwapHoldsNothing,
+            "G3",
+            unit("sim::under_way::what_a_swap_expects_keeps_its_place_until_it_is_decided"),
+        ),
         (HeldIgnored, "G3", crash("a snapshot keeps what it shows")),
         (HeldLargeIgnored, "G3", crash("a snapshot keeps what it shows")),
         (ReaderHoldsNothing, "G3", unit("sim::reads::a_reader_keeps_what_it_is_of")),

@@ -2,13 +2,13 @@
 
 use super::branches::Branch;
 use super::device::{Page, SimDevice};
-use super::trace::{Event, Pages};
+use super::trace::{Event, Pages, Trace, Write};
 use super::workload::{Model, Op, Shape, WINDOW_BYTES, key, open};
 use crate::db::Db;
 use crate::engine::Background;
 use crate::error::Error;
 use crate::format::ids::PageNo;
-use crate::format::log_page;
+use crate::format::log_page::{self, PageKind};
 use crate::format::superblock::Superblock;
 use crate::report::OpenReport;
 use crate::sync::Arc;
@@ -114,6 +114,7 @@ fn verify_on(
     let engine =
         open(device, shape, Background::Manual).map_err(|e| format!("does not open: {e}"))?;
     let db = Db::new(Arc::clone(&engine));
+    check_written(&device.trace(), db.open_report())?;
     if db.open_report().dropped_tail.is_some() {
         check_dropped(db.open_report())?;
     }
@@ -130,6 +131,26 @@ fn verify_on(
     };
     crate::device::Device::close(device);
     Ok(matching)
+}
+
+/// R2: all that an open writes is the header of its epoch; what it drops, or has doubts about, it leaves
+/// alone. A volume that is being created is another matter.
+fn check_written(trace: &Trace, report: &OpenReport) -> Result<(), String> {
+    let marker = trace.start.get(0).and_then(|page| Superblock::decode(&page[..]).ok());
+    if report.created || marker.is_some_and(|marker| marker.creating) {
+        return Ok(());
+    }
+    let is_epoch = |write: &Write| match &write.pages[..] {
+        [page] => log_page::open(&page[..], log_page::store_of(&page[..]), write.page)
+            .is_some_and(|header| header.kind == PageKind::Epoch),
+        _ => false,
+    };
+    // None, where there is no room for it.
+    if trace.writes.len() > 1 || !trace.writes.iter().all(is_epoch) {
+        let pages: Vec<_> = trace.writes.iter().map(|write| write.page).collect();
+        return Err(format!("an open wrote pages {pages:?} (R2)"));
+    }
+    Ok(())
 }
 
 /// W1: no page of `image` proves a batch that an open dropped.

@@ -71,6 +71,11 @@ impl Own for Arc<Gate> {
 }
 
 fn open() -> (Db, Arc<Gate>, SimDevice) {
+    let (engine, gate, device) = open_as(SHAPE);
+    (Db::new(engine), gate, device)
+}
+
+fn open_as(shape: Shape) -> (Arc<Engine>, Arc<Gate>, SimDevice) {
     let (device, gate) = (SimDevice::new(Pages::zeros(0)), Arc::new(Gate::default()));
     let gated = Odd { device: device.clone(), own: Arc::clone(&gate) };
     let medium = Medium {
@@ -79,8 +84,8 @@ fn open() -> (Db, Arc<Gate>, SimDevice) {
         len_bytes: 0,
         pool: BufferPool::new(1 << 20),
     };
-    let engine = Engine::open_on(medium, &SHAPE.options(), Background::Manual).unwrap();
-    (Db::new(engine), gate, device)
+    let engine = Engine::open_on(medium, &shape.options(), Background::Manual).unwrap();
+    (engine, gate, device)
 }
 
 fn value(byte: u8) -> Vec<u8> {
@@ -160,4 +165,36 @@ fn a_value_that_cannot_be_written_fails_its_batch_and_poisons_the_store() {
     assert!(matches!(db.put("after", "value"), Err(crate::Error::Poisoned { .. })));
     assert_eq!(db.get("before").unwrap().unwrap(), b"value"[..]);
     assert_eq!(db.get([1]).unwrap(), None);
+}
+
+/// G3: else another value could be taken for the one that it expects, which its record names by its place.
+#[test]
+fn what_a_swap_expects_keeps_its_place_until_it_is_decided() {
+    let shape = Shape { extent_pages: 4, max_pages: 160, large_min: 2000, ..SHAPE };
+    let (engine, gate, _) = open_as(shape);
+    let db = Db::new(Arc::clone(&engine));
+    let [expected, other] = [1, 2].map(|byte| vec![byte; 1500]);
+    // So long that it is durable before its record is written.
+    let new = vec![3; 80_000];
+    let overwrite = |value: &[u8]| {
+        db.put("key", value).unwrap();
+        db.checkpoint().unwrap();
+        engine.collector_step().unwrap();
+        engine.locate(b"key").unwrap().unwrap()
+    };
+    // Until every place has been used.
+    let mut places: Vec<_> = (0..60).map(|_| overwrite(&expected)).collect();
+    let place = places.pop().unwrap();
+    assert!(places.contains(&place), "places are used again");
+    gate.close();
+    std::thread::scope(|scope| {
+        let swap = scope.spawn(|| db.compare_and_swap("key", Some(&expected), Some(&new)));
+        gate.await_waiting(1);
+        let comes_back = (0..60).any(|_| overwrite(&other) == place);
+        gate.open(false);
+        let mismatch = swap.join().unwrap().unwrap().unwrap_err();
+        assert_eq!(mismatch.current.unwrap(), other[..]);
+        assert!(!comes_back);
+    });
+    assert_eq!(db.get("key").unwrap().unwrap(), other[..]);
 }
