@@ -302,7 +302,9 @@ mod tests {
                 scope.spawn(move || churn(&pool, thread));
             }
         });
-        assert!(pool.retained_bytes() <= 8 << 20, "{pool:?}");
+        // A fresh slab is kept whatever the budget says: one of each class that is used.
+        let fresh = (class_of(40) + 1) * SLAB_BYTES;
+        assert!(pool.retained_bytes() <= (8 << 20) + fresh, "{pool:?}");
     }
 
     /// Takes, marks, checks and drops buffers, some of them late.
