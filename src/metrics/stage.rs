@@ -32,7 +32,7 @@ pub enum Stage {
     PutWrite,
     /// One barrier, which may make several batches durable.
     PutFlush,
-    /// Applying written batches to the index, in log order.
+    /// Applying written batches to the index, in log order; waiting for its turn included.
     PutApply,
     /// A get as its caller sees it, hit or miss.
     Get,

@@ -154,8 +154,8 @@ impl Log {
     /// Applies, in log order, every sealed batch that may be visible or is at most `target`;
     /// retires what is done and wakes those who wait for it.
     pub(super) fn settle(&self, target: BatchNo) -> Guard<'_> {
-        let order = (!seeded(Bug::AppliedOutOfOrder)).then(|| self.order.lock());
         let begun = self.recorder.start_always();
+        let order = (!seeded(Bug::AppliedOutOfOrder)).then(|| self.order.lock());
         let mut state = self.apply_sealed(target);
         let mut reached = state.retire();
         self.notify_room(&state);

@@ -15,6 +15,7 @@ pub(crate) mod sample;
 pub(crate) mod schedule;
 pub(crate) mod shape;
 pub(crate) mod show;
+pub(crate) mod stages;
 pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod timeline;

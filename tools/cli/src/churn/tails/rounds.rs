@@ -5,6 +5,7 @@ use super::slice::Slice;
 use crate::measure::median::Quantiles;
 use crate::measure::row::{Row, Unit};
 use crate::measure::sample::Summary;
+use crate::measure::stages;
 use anyhow::{Result, ensure};
 
 /// A slice of each store in each round.
@@ -19,6 +20,11 @@ impl Rounds {
     pub(super) fn rows(&self) -> Vec<Row> {
         let mut rows = self.quantiles("get", |slice| &slice.get);
         rows.extend(self.quantiles("put at 70 %", |slice| &slice.put));
+        let metrics = |slices: &[Slice]| -> Vec<_> {
+            slices.iter().map(|slice| slice.metrics.clone()).collect()
+        };
+        let (tight, roomy) = (metrics(&self.tight), metrics(&self.roomy));
+        rows.extend(stages::rows(PART, &tight, "nothing collected", &roomy));
         rows.push(self.bytes("collected", |slice| slice.written.collected));
         rows.push(self.bytes("log written", |slice| slice.written.log));
         rows.push(self.bytes("preparation written", |slice| slice.written.prepared));

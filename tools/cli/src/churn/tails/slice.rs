@@ -8,6 +8,7 @@ use crate::measure::drive::{Limit, drive};
 use crate::measure::open_loop::{self, Arrivals};
 use crate::measure::sample::{Sample, Summary};
 use anyhow::{Error, Result};
+use extentdb::Metrics;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub(super) struct Slice {
     pub(super) get: Summary,
     pub(super) put: Summary,
     pub(super) written: Counters,
+    /// What the store did.
+    pub(super) metrics: Metrics,
 }
 
 /// As [`measure`]; again where nothing was collected, as that shows nothing.
@@ -44,11 +47,12 @@ pub(super) fn measure_collecting(
 /// Measures for as long as puts arrive.
 pub(super) fn measure(store: &Store, choice: &Choice, arrivals: Arrivals) -> Result<Slice> {
     run(store, choice, Arrivals { time: arrivals.time / WARM_PART, ..arrivals })?;
-    let before = Counters::of(&store.db.metrics());
+    let before = store.db.metrics();
     let (get, put) = run(store, choice, arrivals)?;
-    let written = Counters::of(&store.db.metrics()) - before;
+    let metrics = store.db.metrics().since(&before);
+    let written = Counters::of(&metrics);
     let bytes = store.plan.value_bytes;
-    Ok(Slice { get: get.summary(bytes), put: put.summary(bytes), written })
+    Ok(Slice { get: get.summary(bytes), put: put.summary(bytes), written, metrics })
 }
 
 /// Gets and puts.

@@ -8,9 +8,12 @@ use crate::measure::open_loop::{self, Arrivals, Latencies};
 use crate::measure::random::Random;
 use crate::measure::row::Unit;
 use crate::measure::sample::{Sample, Summary};
+use crate::measure::stages;
 use crate::progress::Steps;
 use crate::scale::child;
+use crate::scale::part::Part;
 use anyhow::{Error, Result};
+use extentdb::Metrics;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -27,9 +30,24 @@ struct Rounds {
     /// Puts a second of a lone raw writer, and of all writers in a closed loop.
     raw: Vec<f64>,
     capacity: Vec<f64>,
-    quiet: Vec<Summary>,
-    called: Vec<Summary>,
-    automatic: Vec<Summary>,
+    quiet: Kind,
+    called: Kind,
+    automatic: Kind,
+}
+
+/// Slices of one kind.
+#[derive(Debug, Default)]
+struct Kind {
+    puts: Vec<Summary>,
+    /// What the store did, all of each slice.
+    metrics: Vec<Metrics>,
+}
+
+impl Kind {
+    fn push(&mut self, (puts, metrics): (Summary, Metrics)) {
+        self.puts.push(puts);
+        self.metrics.push(metrics);
+    }
 }
 
 impl Tails<'_> {
@@ -45,11 +63,14 @@ impl Tails<'_> {
             steps.begin("puts");
             rounds.quiet.push(self.quiet(arrivals)?);
             steps.begin("puts beside checkpoints that are called for");
-            rounds.called.push(self.beside_called(arrivals)?.beside.summary(1));
+            let (latencies, metrics) = self.watched(|| self.beside_called(arrivals))?;
+            rounds.called.push((latencies.beside.summary(1), metrics));
             steps.begin("puts beside a checkpoint that was due");
-            let beside = self.beside_automatic(arrivals)?.beside;
-            if beside.ops() >= ENOUGH {
-                rounds.automatic.push(beside.summary(1));
+            self.settle()?;
+            self.provoke()?;
+            let (latencies, metrics) = self.watched(|| self.beside_automatic(arrivals))?;
+            if latencies.beside.ops() >= ENOUGH {
+                rounds.automatic.push((latencies.beside.summary(1), metrics));
             }
         }
         steps.finish();
@@ -84,17 +105,24 @@ impl Tails<'_> {
     }
 
     /// No checkpoint is under way; where one becomes due, once more.
-    fn quiet(&self, arrivals: Arrivals) -> Result<Summary> {
+    fn quiet(&self, arrivals: Arrivals) -> Result<(Summary, Metrics)> {
         let mut attempt = 1;
         loop {
             self.settle()?;
-            let before = self.checkpoint_bytes();
-            let summary = self.arrive(arrivals, &AtomicBool::new(false))?.quiet.summary(1);
-            if self.checkpoint_bytes() == before || attempt == ATTEMPTS {
-                return Ok(summary);
+            let (latencies, metrics) =
+                self.watched(|| self.arrive(arrivals, &AtomicBool::new(false)))?;
+            if metrics.written.checkpoint == 0 || attempt == ATTEMPTS {
+                return Ok((latencies.quiet.summary(1), metrics));
             }
             attempt += 1;
         }
+    }
+
+    /// What `measure` gives, and what the store did meanwhile.
+    fn watched<T>(&self, measure: impl FnOnce() -> Result<T>) -> Result<(T, Metrics)> {
+        let before = self.db.metrics();
+        let measured = measure()?;
+        Ok((measured, self.db.metrics().since(&before)))
     }
 
     /// One checkpoint after the other is called for.
@@ -117,8 +145,6 @@ impl Tails<'_> {
     /// A checkpoint has begun by itself.
     fn beside_automatic(&self, arrivals: Arrivals) -> Result<Latencies> {
         let (is_beside, is_over) = (AtomicBool::new(true), AtomicBool::new(false));
-        self.settle()?;
-        self.provoke()?;
         thread::scope(|scope| {
             scope.spawn(|| self.watch(&is_beside, &is_over));
             let latencies = self.arrive(arrivals, &is_beside);
@@ -136,12 +162,16 @@ impl Rounds {
         child::answer(&closed.beside("1 raw writer", median(self.raw.clone())))?;
         let arrivals = row("  arrivals, open loop", LOAD * capacity, Unit::PerSecond);
         child::answer(&arrivals.beside("closed loop", capacity))?;
-        for (quantile, seconds) in Quantiles::of(&self.quiet).named() {
+        for (quantile, seconds) in Quantiles::of(&self.quiet.puts).named() {
             child::answer(&row(format!("put at 70 %, {quantile}"), seconds, Unit::Seconds))?;
         }
         let kinds = [("checkpoint()", &self.called), ("one that was due", &self.automatic)];
-        kinds.into_iter().try_for_each(|(kind, rounds)| {
-            answer_quantiles(&format!("put at 70 %, {kind}"), rounds, "without", &self.quiet)
+        kinds.into_iter().try_for_each(|(name, kind)| {
+            let name = format!("put at 70 %, {name}");
+            answer_quantiles(&name, &kind.puts, "without", &self.quiet.puts)?;
+            let stages =
+                stages::rows(Part::Tails.name(), &kind.metrics, "without", &self.quiet.metrics);
+            stages.iter().try_for_each(child::answer)
         })
     }
 }
