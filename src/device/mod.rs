@@ -29,7 +29,7 @@ mod writes_test;
 use crate::format::ids::PageNo;
 use std::io;
 
-pub(crate) use background::gives_way;
+pub(crate) use background::{gives_way, giving_way, insisting};
 pub use buffer::AlignedBuf;
 pub use direct::{DirectIo, DirectState};
 pub(crate) use fork::ForkGuard;

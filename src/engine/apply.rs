@@ -49,8 +49,8 @@ pub(super) struct Applied {
     pub(super) answers: Vec<bool>,
 }
 
-/// Moves that are applied before readers get a turn: about as long as a batch takes.
-const MOVES_AT_A_TIME: usize = 64;
+/// Moves that are applied before readers get a turn. They, and not the moves, are waited for.
+const MOVES_AT_A_TIME: usize = 32;
 
 /// Applies entries in order, all of them visible at once but for moves, which nobody sees. `None` if
 /// an entry makes no sense. `live` is empty, and is again.
@@ -64,6 +64,8 @@ pub(super) fn apply(
     let mut entries = Entries::new(entries);
     let mut is_more = true;
     while is_more {
+        // Gets wait while the records are applied, and not for memory.
+        index.touch(keys_before_moves(entries.clone()));
         let list = edit(index, space, live, |edit, live| {
             apply_up_to_moves(edit, space, live, &mut entries, &mut done)
         })?;
@@ -73,6 +75,15 @@ pub(super) fn apply(
         }
     }
     Some(done)
+}
+
+/// The keys that are applied at once.
+fn keys_before_moves<'a>(entries: Entries<'a>) -> impl Iterator<Item = &'a [u8]> {
+    entries.map_while(|entry| match entry? {
+        Entry::Record { record: Record::Relocate { .. }, .. } => None,
+        Entry::Record { record, .. } => Some(record.key()),
+        Entry::Batch(_) => Some(&[][..]),
+    })
 }
 
 /// As [`Index::edit`], and counts what became of live bytes.
@@ -125,6 +136,7 @@ fn apply_moves(
 ) -> Option<()> {
     let (mut moves, mut keys) = (Moves::new(moves)?, keys_of(keys));
     loop {
+        index.touch(keys.clone().take(MOVES_AT_A_TIME));
         let applied = edit(index, space, live, |edit, live| {
             let mut applied = 0;
             for next in moves.by_ref().take(MOVES_AT_A_TIME) {

@@ -11,7 +11,7 @@
 
 use super::core::{Backlog, Core};
 use super::creation;
-use crate::device::Purpose;
+use crate::device::{Purpose, giving_way, insisting};
 use crate::error::{Error, Result};
 use crate::events::{CheckpointCause, Event};
 use crate::extent::{Worth, bytes_of};
@@ -170,7 +170,11 @@ impl Checkpointer {
     pub(crate) fn run(&self, cause: CheckpointCause) -> Result<()> {
         // Whoever learns of a failure while a checkpoint is under way must not wait for it.
         self.log.check_usable()?;
-        self.run_all(&mut self.work.lock(), cause)
+        match cause {
+            // Those who commit go first, whoever asks.
+            CheckpointCause::Asked => giving_way(|| self.run_all(&mut self.work.lock(), cause)),
+            _ => self.run_all(&mut self.work.lock(), cause),
+        }
     }
 
     fn run_all(&self, work: &mut Work, cause: CheckpointCause) -> Result<()> {
@@ -183,7 +187,7 @@ impl Checkpointer {
             }
             // Those who commit meanwhile are not to feel it.
             if cause == CheckpointCause::Asked && self.log.newest() > newest {
-                sync::sleep(begun.elapsed().mul_f64(IDLE_ASKED));
+                sync::sleep(begun.elapsed().mul_f64(IDLE_BEHIND));
             }
         }
     }
@@ -287,6 +291,7 @@ impl Checkpointer {
         let done = bytes_of(image.stream_pages) as f64 / whole;
         match due {
             1.0.. => 0.0,
+            _ if due > done + FAR_BEHIND => IDLE_FAR_BEHIND,
             _ if due > done => IDLE_BEHIND,
             _ => IDLE_AT_EASE,
         }
@@ -424,7 +429,7 @@ impl Checkpointer {
     /// Copies out the next slice and writes it.
     fn write_piece(&self, image: &mut Image) -> Result<Progress> {
         let begun = sync::now();
-        let mut slice = self.log.at_rest(|position| self.copy_next(image, position));
+        let mut slice = insisting(|| self.log.at_rest(|position| self.copy_next(image, position)));
         if seeded(Bug::PositionTooLate) {
             slice.position = Position::after(slice.position.batch.next());
         }
@@ -628,12 +633,13 @@ struct Copied {
     next: Cursor,
 }
 
-/// Time left to others per time that a step takes: the device is the image's for a twentieth of it,
-/// or for a fifth where that is too slow for what the log brings.
+/// Time left to others per time that a step takes: the device, and at most a processor, are the image's
+/// for a twentieth of it; for a tenth where that is too slow for what the log brings, and for a fifth where
+/// a part of the image is missing that should be there by then.
 const IDLE_AT_EASE: f64 = 19.0;
-const IDLE_BEHIND: f64 = 4.0;
-/// The same where somebody waits for it.
-const IDLE_ASKED: f64 = 2.0;
+const IDLE_BEHIND: f64 = 9.0;
+const IDLE_FAR_BEHIND: f64 = 4.0;
+const FAR_BEHIND: f64 = 0.1;
 
 impl Pace {
     fn is_due(&self, backlog: Backlog, image_bytes: u64) -> bool {

@@ -431,7 +431,7 @@ impl Collector {
                 if seen % RECORDS_AT_A_TIME == 0 {
                     pacer.pause();
                 }
-                let is_live = self.core.index.get(key) == Some(at);
+                let is_live = self.core.index.get_at_leisure(key) == Some(at);
                 if is_live && relocation.add(key, at, value, pacer)? {
                     // What was collected before may be free by now.
                     self.renewal.quarantine.lock().turn_over();

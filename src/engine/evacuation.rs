@@ -118,7 +118,7 @@ impl Evacuation {
             return Ok(Outcome::Gone);
         };
         let (key, value_len, from) = (stored.key().to_vec(), stored.value_len(), stored.location());
-        if index.get(&key) != Some(from) {
+        if index.get_at_leisure(&key) != Some(from) {
             // It is dead by now; or it is not of the key that it says, and cannot be moved.
             if space.large_at(page).is_some_and(|run| run.live) {
                 space.set_run_aside(page, run);

@@ -225,7 +225,7 @@ impl Relocation {
     fn append_waiting(&mut self) -> Result<()> {
         let log = Arc::clone(&self.log);
         log.withhold_records(|key, from, value| {
-            if self.core.index.get(key) == Some(from) {
+            if self.core.index.get_at_leisure(key) == Some(from) {
                 if self.open.is_none() {
                     self.open = Some(Open::begin(&self.core)?);
                 }
@@ -391,9 +391,9 @@ mod tests {
             homes.filter(|&home| home == Home::Value).count()
         };
         assert_eq!(moved(), 0, "they wait");
-        for most in [128, 256] {
+        for most in [17, 34] {
             db.put("small", "value").unwrap();
-            assert!((most - 127..=most).contains(&moved()), "{}", moved());
+            assert!((most - 16..=most).contains(&moved()), "{}", moved());
         }
         // Where nobody else commits, all of them.
         work.finish(&pacer).unwrap();
@@ -420,7 +420,7 @@ mod tests {
             db.put("other", "value").unwrap();
         }
         let taken = batches(&engine) - before;
-        assert!(taken >= offered / 16, "{taken} batches for {offered}");
+        assert!(taken >= offered / 8, "{taken} batches for {offered}");
         assert_eq!(db.get("key").unwrap().unwrap(), b""[..]);
     }
 

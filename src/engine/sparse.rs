@@ -164,7 +164,7 @@ fn look_up<'a>(
             continue;
         };
         let at = Location::log(page, offset, value_len);
-        if core.index.get(key) == Some(at) {
+        if core.index.get_at_leisure(key) == Some(at) {
             found += record_bytes(key.len(), at);
             live.push(Live { key, at });
         }

@@ -120,7 +120,7 @@ fn push_key(keys: &mut Vec<u8>, key: &[u8]) {
 }
 
 /// The keys of a list, in its order.
-pub(crate) fn keys(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn keys(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     std::iter::from_fn(move || {
         let (len, rest) = bytes.split_first_chunk()?;
         let (key, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;

@@ -59,6 +59,7 @@ pub(crate) use view::View;
 use crate::format::location::Location;
 use crate::sync::Arc;
 use shared::Shared;
+use std::hint::black_box;
 
 /// Longest key.
 pub(crate) const MAX_KEY_BYTES: usize = 65_535;
@@ -88,10 +89,23 @@ impl Index {
         self.shared.read().get(key)
     }
 
+    /// As [`get`](Self::get), for who can wait: [`let_readers_in`](Self::let_readers_in) takes no account of it.
+    pub(crate) fn get_at_leisure(&self, key: &[u8]) -> Option<Location> {
+        self.shared.state.read().get(key)
+    }
+
     /// Where the values of `keys` are, all as of one moment.
     pub(crate) fn get_all<K: AsRef<[u8]>>(&self, keys: &[K]) -> Vec<Option<Location>> {
         let state = self.shared.state.read();
         keys.iter().map(|key| state.get(key.as_ref())).collect()
+    }
+
+    /// Has what an edit of `keys` will look at in the processor's caches.
+    pub(crate) fn touch<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let state = self.shared.state.read();
+        for key in keys {
+            black_box(state.get(key));
+        }
     }
 
     /// Number of keys.

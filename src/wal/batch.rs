@@ -32,7 +32,8 @@ pub(super) struct Batch {
     pub(super) outcomes: Vec<bool>,
     /// Bytes of keys and heads of the puts in it.
     pub(super) grows: usize,
-    /// Conditional records so far.
+    /// Records, and conditional ones, so far.
+    pub(super) records: usize,
     pub(super) conditionals: usize,
     /// Large values of its records that are still being written (W5).
     pub(super) values_under_way: usize,
@@ -81,6 +82,7 @@ impl Batch {
             applied: 0,
             outcomes: Vec::new(),
             grows: 0,
+            records: 0,
             conditionals: 0,
             values_under_way: 0,
             led: false,
@@ -137,6 +139,7 @@ impl Batch {
         let (page, offset) = place(self.start, key_at);
         record.encode_entry(page, offset, sole(&mut self.entries));
         self.lister.list(record, &mut self.listed);
+        self.records += 1;
         self.conditionals += usize::from(record.is_conditional());
         self.stream_len = next;
     }

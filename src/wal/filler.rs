@@ -37,10 +37,17 @@ const MOST_LISTS: usize = 4;
 const WAITING_PART: usize = 256;
 /// The longest of them: a batch of nothing else must take it, in extents of any size.
 const MOST_RECORD_BYTES: usize = PAYLOAD_BYTES / 2;
-/// Records, and moves, that a batch takes in which others are: each takes about a microsecond to apply
-/// where the index is not in the processor's caches.
-const MOST_RECORDS: usize = 16;
-const MOST_MOVES: usize = 128;
+/// Records that a batch takes in which others are.
+const MOST_RECORDS: usize = 8;
+/// Moves that it takes, and more for each of its records: as many as come with the puts, as a rule; more
+/// where more lists wait than may; and many where writers are held back until there is space, as there are
+/// several moves for each put where little of what is collected is garbage. Each takes about a microsecond to
+/// apply where the index is not in the processor's caches.
+const MOVES: (usize, usize) = (16, 1);
+const URGENT_MOVES: (usize, usize) = (32, 4);
+const HELD_BACK_MOVES: (usize, usize) = (64, 16);
+/// Moves that a batch takes in which nobody else is: others may wait for its turn to be over.
+const MOST_MOVES: usize = 1024;
 /// Records that do not fit, after which the others are not tried.
 const MOST_MISFITS: usize = 64;
 
@@ -236,10 +243,10 @@ impl Log {
         Ok(state)
     }
 
-    /// Tops the open batch up with what waits.
-    pub(super) fn top_up(&self, state: &mut State) {
+    /// Tops the open batch up with what waits; it may have been `held_back` for want of space.
+    pub(super) fn top_up(&self, state: &mut State, held_back: bool) {
         let State { open: Some(batch), filler, tail, .. } = state else { return };
-        let most = if batch.stream_len() > HEAD_BYTES { MOST_MOVES } else { usize::MAX };
+        let most = filler.most_moves(batch, held_back);
         if filler.fill_with_records(batch, tail) {
             self.takes_records.store(true, Ordering::Relaxed);
         }
@@ -297,6 +304,20 @@ impl Filler {
             taken += 1;
         }
         taken > 0
+    }
+
+    /// Moves that `batch` takes at most, in which there is nothing of what waits yet.
+    fn most_moves(&self, batch: &Batch, held_back: bool) -> usize {
+        if batch.stream_len() <= HEAD_BYTES {
+            return MOST_MOVES;
+        }
+        let is_urgent = self.lists.len() > self.leave;
+        let (least, per_record) = match (held_back, is_urgent) {
+            (true, _) => HELD_BACK_MOVES,
+            (false, true) => URGENT_MOVES,
+            (false, false) => MOVES,
+        };
+        least + batch.records * per_record
     }
 
     /// Bytes that the next batch is to take, whether they are to spare or not.

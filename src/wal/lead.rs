@@ -23,14 +23,15 @@ impl Log {
         let Some(batch) = state.open.as_mut() else { return state };
         batch.led = true;
         state = self.let_others_join(state);
-        state = self.hold_back(state);
+        let held_back;
+        (state, held_back) = self.hold_back(state);
         while state.fatal.is_none() && !self.may_seal(&state) {
             state = self.turn.wait(state);
         }
         if state.fatal.is_some() {
             return state;
         }
-        self.top_up(&mut state);
+        self.top_up(&mut state, held_back);
         let generation = Generation(self.generation.load(Ordering::SeqCst));
         let Some(sealed) = state.seal(self.config.store, generation, sync::now()) else {
             return state;
@@ -94,20 +95,20 @@ impl Log {
         state
     }
 
-    /// Lets time pass where space is being taken faster than it is given back.
-    fn hold_back<'a>(&'a self, state: Guard<'a>) -> Guard<'a> {
-        let Some(batch) = &state.open else { return state };
+    /// Lets time pass where space is being taken faster than it is given back; whether that was so.
+    fn hold_back<'a>(&'a self, state: Guard<'a>) -> (Guard<'a>, bool) {
+        let Some(batch) = &state.open else { return (state, false) };
         let fill = state.fill(self.config.extent_pages);
         let due = state.last_seal + self.host.delay(batch.stream_len(), fill);
         let wait = due.saturating_duration_since(sync::now());
         if wait.is_zero() {
-            return state;
+            return (state, false);
         }
         drop(state);
         let stalled = self.volume.events.stall(Stall::Collection);
         sync::sleep(wait);
         drop(stalled);
-        self.state.lock()
+        (self.state.lock(), true)
     }
 
     /// Whether the open batch goes out now. A lone writer never waits; behind others, a batch

@@ -13,6 +13,15 @@ use std::time::{Duration, Instant, SystemTime};
 /// Nothing is begun after so many times the time: a store that does not keep up would never end.
 const PATIENCE: u32 = 3;
 
+/// Threads for each of the closed loop that has shown the capacity. What arrives must not wait for one that
+/// is free: as many as before are all under way at most times, and each that is late holds up the next.
+const THREADS_PER_WRITER: usize = 4;
+
+/// How many threads do what arrives beside a closed loop of `writers`.
+pub(crate) fn threads(writers: u16) -> usize {
+    usize::from(writers) * THREADS_PER_WRITER
+}
+
 /// What arrives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrivals {

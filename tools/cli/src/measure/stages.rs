@@ -4,8 +4,9 @@ use super::median::median;
 use super::row::{Row, Unit};
 use extentdb::{Metrics, Stage};
 
-/// What a put waits for, one after the other.
-const OF_A_PUT: [Stage; 4] = [Stage::PutQueue, Stage::PutWrite, Stage::PutFlush, Stage::PutApply];
+/// A put, and what it waits for, one after the other.
+const OF_A_PUT: [Stage; 5] =
+    [Stage::Put, Stage::PutQueue, Stage::PutWrite, Stage::PutFlush, Stage::PutApply];
 
 /// For each stage of a put the longest that 99 in 100 took: medians over slices, beside those of `others`,
 /// which are called `what`. Slices are what stores did between two moments.
@@ -34,7 +35,7 @@ mod tests {
         (0..1000_u32).for_each(|number| db.put(number.to_be_bytes(), "value").unwrap());
         let slice = db.metrics().since(&before);
         let rows = rows("part", &[slice], "nothing", &[before]);
-        assert!(rows.len() == 4 && rows.iter().all(|row| row.figure > 0.0), "{rows:?}");
+        assert!(rows.len() == 5 && rows.iter().all(|row| row.figure > 0.0), "{rows:?}");
         assert!(rows.iter().all(|row| row.beside.as_ref().unwrap().figure == 0.0), "{rows:?}");
     }
 }

@@ -59,10 +59,11 @@ pub(super) fn measure(store: &Store, choice: &Choice, arrivals: Arrivals) -> Res
 fn run(store: &Store, choice: &Choice, arrivals: Arrivals) -> Result<(Sample, Sample)> {
     beside_gets(store, choice, (arrivals.seed, arrivals.time), || {
         let always = AtomicBool::new(false);
-        let puts = open_loop::run(store.plan.writers.into(), arrivals, &always, |thread| {
-            let mut client = Client::new(store, choice, arrivals.seed << 32 | thread as u64);
-            move || client.put()
-        });
+        let puts =
+            open_loop::run(open_loop::threads(store.plan.writers), arrivals, &always, |thread| {
+                let mut client = Client::new(store, choice, arrivals.seed << 32 | thread as u64);
+                move || client.put()
+            });
         Ok(puts?.quiet)
     })
 }

@@ -97,7 +97,7 @@ impl Tails<'_> {
     }
 
     fn arrive(&self, arrivals: Arrivals, is_beside: &AtomicBool) -> Result<Latencies> {
-        open_loop::run(self.args.writers.into(), arrivals, is_beside, |thread| {
+        open_loop::run(open_loop::threads(self.args.writers), arrivals, is_beside, |thread| {
             let mut random = Random::new(arrivals.seed << 32 | thread as u64);
             let (mut key, mut value) = (Vec::new(), Vec::new());
             move || self.put(&mut random, &mut key, &mut value)
