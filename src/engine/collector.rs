@@ -285,8 +285,8 @@ impl Collector {
     /// One thing that gives space back, or brings that nearer, with extents of lives up to `since`.
     /// False if there is nothing.
     fn round(&self, work: &mut Relocation, since: Incarnation, pacer: &Pacer<'_>) -> Result<bool> {
-        // An extent whose footer is due cannot be used again.
-        while self.log.footer_step()? {}
+        // An extent whose footer is due cannot be used again, nor collected.
+        self.log.finish_footers()?;
         if pacer.hurries() && work.is_under_way() {
             work.finish(pacer).map_err(|error| self.log.failure(error))?;
         }

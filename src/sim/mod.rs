@@ -7,8 +7,12 @@ mod canonical;
 mod catalogue;
 mod damage;
 mod device;
+#[cfg(not(extentdb_schedules))]
+mod footer_in_hand;
 mod found;
 mod fuzz;
+#[cfg(not(extentdb_schedules))]
+mod gate;
 mod generations;
 #[cfg(not(extentdb_schedules))]
 mod heard;

@@ -18,6 +18,11 @@ pub(super) trait Own: Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
+    /// Before a write from `page` on.
+    fn write(&self, _page: PageNo) -> io::Result<()> {
+        Ok(())
+    }
+
     fn barrier(&self) -> io::Result<()> {
         Ok(())
     }
@@ -54,6 +59,7 @@ impl<T: Own> Device for Odd<T> {
     }
 
     fn write(&self, page: PageNo, buf: &[u8]) -> io::Result<()> {
+        self.own.write(page)?;
         self.device.write(page, buf)
     }
 

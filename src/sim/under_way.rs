@@ -1,6 +1,7 @@
 //! Large values that are still being written when their records are logged (W5).
 
 use super::device::SimDevice;
+use super::gate::Gate;
 use super::odd::{Odd, Own};
 use super::trace::Pages;
 use super::workload::Shape;
@@ -8,7 +9,7 @@ use crate::db::Db;
 use crate::device::{BufferPool, DeviceInfo};
 use crate::durability::Durability;
 use crate::engine::{Background, Engine, Medium};
-use crate::sync::{Arc, Condvar, Duration, Mutex};
+use crate::sync::{Arc, Duration};
 use std::io;
 use std::sync::mpsc;
 
@@ -16,53 +17,6 @@ const SHAPE: Shape =
     Shape { extent_pages: 32, max_pages: 512, fixed: false, large_min: 6000, discards: false };
 /// What takes longer does not come.
 const PATIENCE: Duration = Duration::from_millis(200);
-
-/// Where the writes of values stand.
-#[derive(Debug, Default)]
-struct Gate {
-    held: Mutex<Held>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    /// Whether nobody goes through.
-    closed: bool,
-    waiting: usize,
-    /// Whether those who go through have failed.
-    fails: bool,
-}
-
-impl Gate {
-    fn pass(&self) -> io::Result<()> {
-        let mut held = self.held.lock();
-        held.waiting += 1;
-        self.changed.notify_all();
-        while held.closed {
-            held = self.changed.wait(held);
-        }
-        held.waiting -= 1;
-        if held.fails { Err(io::Error::other("injected")) } else { Ok(()) }
-    }
-
-    fn close(&self) {
-        self.held.lock().closed = true;
-    }
-
-    /// Waits until so many stand before it.
-    fn await_waiting(&self, count: usize) {
-        let mut held = self.held.lock();
-        while held.waiting < count {
-            held = self.changed.wait(held);
-        }
-    }
-
-    fn open(&self, fails: bool) {
-        let mut held = self.held.lock();
-        (held.closed, held.fails) = (false, fails);
-        self.changed.notify_all();
-    }
-}
 
 impl Own for Arc<Gate> {
     fn wait(&self) -> io::Result<()> {
