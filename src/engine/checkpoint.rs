@@ -11,18 +11,14 @@
 
 use super::core::{Backlog, Core};
 use super::creation;
-use crate::device::{Purpose, giving_way, insisting};
+use super::image_writer::ImageWriter;
+use crate::device::{giving_way, insisting};
 use crate::error::{Error, Result};
 use crate::events::{CheckpointCause, Event};
-use crate::extent::{Worth, bytes_of};
+use crate::extent::Worth;
 use crate::format::extent_state::ExtentState;
-use crate::format::ids::{
-    BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, pages_for,
-};
-use crate::format::image::{
-    EXTENTS_PER_ROOT, HEADER_BYTES, Position, RootPage, RunLine, SliceHeader, SliceKind,
-    slice_pages,
-};
+use crate::format::ids::{BatchNo, ExtentNo, Generation, PageNo};
+use crate::format::image::{Position, RunLine, SliceHeader, SliceKind};
 use crate::format::superblock::{Anchor, Checkpoint, MAX_SPARES, Superblock};
 use crate::metrics::{Recorder, Stage};
 use crate::seeded::{Bug, seeded};
@@ -86,14 +82,11 @@ struct Work {
 /// An image under way.
 #[derive(Debug)]
 struct Image {
-    id: Incarnation,
     cause: CheckpointCause,
     anchor: Anchor,
     begun: Backlog,
     started: Instant,
-    extents: Vec<ExtentNo>,
-    stream_pages: u64,
-    slices: u32,
+    writer: ImageWriter,
     newest: BatchNo,
     cursor: Cursor,
     /// The body of the slice in hand.
@@ -288,7 +281,7 @@ impl Checkpointer {
         let Some(image) = &work.image else { return IDLE_AT_EASE };
         let due = 2.0 * self.pace.share(self.core.backlog().since(image.begun), work.bytes);
         let whole = self.core.index.memory_bytes().max(1) as f64;
-        let done = bytes_of(image.stream_pages) as f64 / whole;
+        let done = image.writer.bytes() as f64 / whole;
         match due {
             1.0.. => 0.0,
             _ if due > done + FAR_BEHIND => IDLE_FAR_BEHIND,
@@ -305,7 +298,7 @@ impl Checkpointer {
     }
 
     fn discard(&self, image: &Image, error: Option<&Error>) {
-        self.core.space.give_up_image(&image.extents);
+        self.core.space.give_up_image(image.writer.extents());
         self.core.volume.events.tell(|| Event::CheckpointGivenUp {
             cause: image.cause,
             error: error.cloned(),
@@ -412,14 +405,11 @@ impl Checkpointer {
         let begun = self.core.backlog();
         let anchor = self.log.settled();
         Image {
-            id: self.core.space.next_incarnation(),
             cause,
             anchor,
             begun,
             started: sync::now(),
-            extents: Vec::new(),
-            stream_pages: 0,
-            slices: 0,
+            writer: ImageWriter::new(self.core.space.next_incarnation(), self.pace.slice_bytes),
             newest: anchor.batch,
             cursor: Cursor::Extents(ExtentNo(0)),
             body: Vec::new(),
@@ -482,53 +472,23 @@ impl Checkpointer {
     }
 
     fn write_slice(&self, image: &mut Image, slice: &Copied) -> Result<()> {
-        let mut buf = self.core.pool.take(slice_pages(image.body.len()) as usize)?;
-        buf[HEADER_BYTES..HEADER_BYTES + image.body.len()].copy_from_slice(&image.body);
         let header = SliceHeader {
             store: self.core.store,
-            image: image.id,
-            index: image.slices,
+            image: image.writer.id(),
+            index: image.writer.slices(),
             kind: slice.kind,
             position: slice.position,
             body_len: image.body.len() as u32,
             count: slice.count,
         };
-        header.seal(&mut buf);
-        self.write_stream(image, &buf)?;
-        image.slices += 1;
+        image.writer.append(&self.core, &header, &image.body)?;
         image.newest = image.newest.max(slice.position.batch);
         Ok(())
     }
 
-    /// Appends pages to the image's stream, over as many extents as it takes.
-    fn write_stream(&self, image: &mut Image, pages: &[u8]) -> Result<()> {
-        let extent_pages = u64::from(self.core.space.extent_pages());
-        let mut rest = pages;
-        while !rest.is_empty() {
-            let left = extent_pages - image.stream_pages % extent_pages;
-            let (now, later) = rest.split_at(rest.len().min(left as usize * PAGE_BYTES));
-            let at = self.stream_page(image, image.stream_pages)?;
-            self.core.volume.write(Purpose::Checkpoint, at, now)?;
-            image.stream_pages += pages_for(now.len() as u64);
-            rest = later;
-        }
-        Ok(())
-    }
-
-    /// The page of the volume that holds page `at` of the stream, in an extent that is taken for
-    /// it if need be.
-    fn stream_page(&self, image: &mut Image, at: u64) -> Result<PageNo> {
-        let extent_pages = u64::from(self.core.space.extent_pages());
-        let index = (at / extent_pages) as usize;
-        while image.extents.len() <= index {
-            image.extents.push(self.core.space.take_image_extent(image.id)?);
-        }
-        Ok(PageNo(u64::from(image.extents[index].0) * extent_pages + at % extent_pages))
-    }
-
     /// Writes the root and puts the image in force.
     fn finish(&self, image: &mut Image, work: &mut Work) -> Result<Progress> {
-        let root = self.write_root(image)?;
+        let root = image.writer.finish(&self.core, image.newest)?;
         // C2: what the image shows, no power cut can undo.
         if !seeded(Bug::RootBeforeDurable) {
             self.log.sync_to(image.newest)?;
@@ -537,7 +497,8 @@ impl Checkpointer {
             self.core.volume.barrier()?;
         }
         let late = seeded(Bug::AnchorTooLate).then(|| self.log.settled());
-        let checkpoint = Checkpoint { anchor: late.unwrap_or(image.anchor), root, image: image.id };
+        let checkpoint =
+            Checkpoint { anchor: late.unwrap_or(image.anchor), root, image: image.writer.id() };
         self.write_superblock(|superblock| {
             superblock.previous = Some(superblock.checkpoint);
             superblock.checkpoint = checkpoint;
@@ -545,11 +506,11 @@ impl Checkpointer {
         self.log.prove_by_checkpoint(image.anchor.batch);
         // C4: no superblock of the newest generation names them any more.
         let freed = std::mem::take(&mut work.previous);
-        work.previous = std::mem::replace(&mut work.newest, std::mem::take(&mut image.extents));
+        work.previous = std::mem::replace(&mut work.newest, image.writer.take_extents());
         let (newest, previous) = (work.newest.len(), work.previous.len());
         self.core.space.put_image_in_force(newest, previous, &freed);
         self.keep_log();
-        work.bytes = image.stream_pages * PAGE_BYTES as u64;
+        work.bytes = image.writer.bytes();
         work.since = image.begun;
         work.overdue = false;
         self.wanted.store(false, Ordering::Relaxed);
@@ -559,43 +520,6 @@ impl Checkpointer {
             Event::CheckpointEnded { cause, bytes: work.bytes, took }
         });
         Ok(Progress::Complete)
-    }
-
-    /// Writes the pages of the root after the slices; returns the first.
-    fn write_root(&self, image: &mut Image) -> Result<PageNo> {
-        let extent_pages = u64::from(self.core.space.extent_pages());
-        let slices_end = image.stream_pages;
-        let mut root_pages = 1;
-        loop {
-            self.stream_page(image, slices_end + root_pages - 1)?;
-            let needed = (image.extents.len().div_ceil(EXTENTS_PER_ROOT)) as u64;
-            if needed <= root_pages {
-                break;
-            }
-            root_pages = needed;
-        }
-        assert!(image.extents.len() as u64 * extent_pages >= slices_end + root_pages);
-        let places: Vec<PageNo> = (0..root_pages)
-            .map(|i| self.stream_page(image, slices_end + i))
-            .collect::<Result<_>>()?;
-        let mut page = self.core.pool.take(1)?;
-        for (i, &at) in places.iter().enumerate() {
-            let listed = image.extents.chunks(EXTENTS_PER_ROOT).nth(i).unwrap_or_default();
-            let root = RootPage {
-                store: self.core.store,
-                image: image.id,
-                page: at,
-                next: places.get(i + 1).copied().unwrap_or_default(),
-                stream_pages: slices_end,
-                slices: image.slices,
-                newest: image.newest,
-                extents: listed.to_vec(),
-            };
-            root.encode(&mut page);
-            self.core.volume.write(Purpose::Checkpoint, at, &page)?;
-        }
-        image.stream_pages += root_pages;
-        Ok(places[0])
     }
 
     fn write_superblock(&self, change: impl FnOnce(&mut Superblock)) -> Result<()> {
@@ -634,9 +558,9 @@ struct Copied {
 }
 
 /// Time left to others per time that a step takes: the device, and at most a processor, are the image's
-/// for a twentieth of it; for a tenth where that is too slow for what the log brings, and for a fifth where
+/// for a fortieth of it; for a tenth where that is too slow for what the log brings, and for a fifth where
 /// a part of the image is missing that should be there by then.
-const IDLE_AT_EASE: f64 = 19.0;
+const IDLE_AT_EASE: f64 = 39.0;
 const IDLE_BEHIND: f64 = 9.0;
 const IDLE_FAR_BEHIND: f64 = 4.0;
 const FAR_BEHIND: f64 = 0.1;

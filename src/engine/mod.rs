@@ -20,6 +20,7 @@ mod fatal_test;
 mod geometry;
 mod governor;
 mod image;
+mod image_writer;
 mod load;
 mod moved;
 mod open;
