@@ -138,6 +138,8 @@ bugs! {
     AnchorTooLate,
     /// A slice is copied while batches are applied.
     SliceNotAtRest,
+    /// A slice's position does not count the batch that is open.
+    OpenBatchNotCounted,
     /// The previous image is given up when the next begins.
     OldImageFreedEarly,
     /// The newest image is given up when the next begins.

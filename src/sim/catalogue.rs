@@ -214,6 +214,7 @@ fn of_tests() -> Vec<Seeded> {
         (SuperblockWithoutBarrier, "C3", crash("extents of images are used again")),
         (SuperblockBeforeImage, "C3", crash("checkpoints")),
         (RootBeforeDurable, "C2", crash("slices of weaker modes")),
+        (OpenBatchNotCounted, "C2", crash("slices of weaker modes")),
         (PositionTooLate, "C1", crash("slices between commits")),
         (AnchorTooLate, "C1", crash("slices between commits")),
         (MarkerRewritten, "R2", crash("creation")),
