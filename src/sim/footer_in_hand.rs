@@ -5,8 +5,7 @@ use super::gate::Gate;
 use super::odd::{Odd, Own};
 use super::trace::Pages;
 use super::workload::Shape;
-use crate::device::{BufferPool, DeviceInfo};
-use crate::engine::{Background, Engine, Medium};
+use crate::db::Db;
 use crate::format::ids::{PAGE_BYTES, PageNo};
 use crate::sync::{Arc, Duration};
 use std::io;
@@ -33,14 +32,8 @@ impl Own for Footers {
 fn who_collects_all_waits_for_it() {
     let gate = Arc::new(Gate::default());
     let device = SimDevice::new(Pages::zeros(0));
-    let medium = Medium {
-        device: Arc::new(Odd { device, own: Footers(Arc::clone(&gate)) }),
-        info: DeviceInfo::simulated(false),
-        len_bytes: 0,
-        pool: BufferPool::new(1 << 20),
-    };
-    let engine = Engine::open_on(medium, &SHAPE.options(), Background::Manual).unwrap();
-    let db = crate::db::Db::new(Arc::clone(&engine));
+    let engine = Odd { device, own: Footers(Arc::clone(&gate)) }.create(SHAPE);
+    let db = Db::new(Arc::clone(&engine));
     db.put("lives", [1; 1000]).unwrap();
     for round in 0..32 {
         db.put("key", [round; 1000]).unwrap();

@@ -1,8 +1,11 @@
 //! Devices that err, or take their time, as tests need it.
 
 use super::device::SimDevice;
-use crate::device::{Device, DeviceWrites, Part};
+use super::workload::Shape;
+use crate::device::{BufferPool, Device, DeviceInfo, DeviceWrites, Part};
+use crate::engine::{Background, Engine, Medium};
 use crate::format::ids::PageNo;
+use crate::sync::Arc;
 use std::io;
 
 /// A device on which some calls do something of their own first.
@@ -10,6 +13,19 @@ use std::io;
 pub(super) struct Odd<T> {
     pub(super) device: SimDevice,
     pub(super) own: T,
+}
+
+impl<T: Own + 'static> Odd<T> {
+    /// A new store on it, without threads of its own.
+    pub(super) fn create(self, shape: Shape) -> Arc<Engine> {
+        let medium = Medium {
+            device: Arc::new(self),
+            info: DeviceInfo::simulated(false),
+            len_bytes: 0,
+            pool: BufferPool::new(1 << 20),
+        };
+        Engine::open_on(medium, &shape.options(), Background::Manual).unwrap()
+    }
 }
 
 /// What they do.

@@ -6,9 +6,8 @@ use super::odd::{Odd, Own};
 use super::trace::Pages;
 use super::workload::Shape;
 use crate::db::Db;
-use crate::device::{BufferPool, DeviceInfo};
 use crate::durability::Durability;
-use crate::engine::{Background, Engine, Medium};
+use crate::engine::Engine;
 use crate::sync::{Arc, Duration};
 use std::io;
 use std::sync::mpsc;
@@ -31,14 +30,7 @@ fn open() -> (Db, Arc<Gate>, SimDevice) {
 
 fn open_as(shape: Shape) -> (Arc<Engine>, Arc<Gate>, SimDevice) {
     let (device, gate) = (SimDevice::new(Pages::zeros(0)), Arc::new(Gate::default()));
-    let gated = Odd { device: device.clone(), own: Arc::clone(&gate) };
-    let medium = Medium {
-        device: Arc::new(gated),
-        info: DeviceInfo::simulated(false),
-        len_bytes: 0,
-        pool: BufferPool::new(1 << 20),
-    };
-    let engine = Engine::open_on(medium, &shape.options(), Background::Manual).unwrap();
+    let engine = Odd { device: device.clone(), own: Arc::clone(&gate) }.create(shape);
     (engine, gate, device)
 }
 
