@@ -50,7 +50,12 @@ fn decode_records(bytes: &[u8]) {
     }
     for leaf in Leaves::new(bytes) {
         let Some(leaf) = leaf else { break };
-        leaf.for_each(|_, _| {});
+        let mut key = Vec::new();
+        leaf.for_each(|record| {
+            key.clear();
+            record.push_key(&mut key);
+            record.location();
+        });
     }
 }
 

@@ -91,9 +91,9 @@ pub struct DroppedTail {
 pub struct OpenTimings {
     /// Locking, and making earlier writes durable.
     pub lock: Duration,
-    /// Reading the log since the checkpoint.
+    /// Reading the log since the checkpoint, and as much of the checkpoint as could be meanwhile.
     pub replay: Duration,
-    /// Reading the checkpoint, and building the index from it and the log.
+    /// Reading the rest of the checkpoint, and building the index from it and the log.
     pub load: Duration,
     /// Beginning the epoch.
     pub begin: Duration,
@@ -122,8 +122,8 @@ pub struct OpenProgress {
     pub log_extents: u64,
     /// Most extents that the log can have: those of the volume.
     pub extents: u64,
-    /// Bytes of the checkpoint read so far, which comes after the log.
+    /// Bytes of the checkpoint read so far: beside the log where it is long, else after it.
     pub loaded_bytes: u64,
-    /// Bytes of the checkpoint; 0 while the log is being read, or where there is none.
+    /// Bytes of the checkpoint; 0 before it is read, or where there is none.
     pub image_bytes: u64,
 }

@@ -121,11 +121,6 @@ impl Delta {
         std::mem::take(&mut self.moved).sorted()
     }
 
-    /// Whether sorting the records is worth a thread.
-    pub(super) fn is_long(&self) -> bool {
-        self.lines.len() >= LEAST_PER_THREAD
-    }
-
     /// Sorts the records, on as many threads as there are cores, and begins to walk them. `trails`
     /// are of their moves.
     pub(super) fn sorted(self, trails: &Trails) -> Sorted<'_> {

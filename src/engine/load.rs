@@ -11,11 +11,14 @@ use crate::format::extent_state::ExtentState;
 use crate::format::ids::{ExtentNo, PageNo};
 use crate::format::image::{Position, RunLine, SliceKind};
 use crate::format::location::{Home, Location};
-use crate::index::{Leaves, Loader};
-use crate::sync::Mutex;
+use crate::index::{Leaves, Loader, Stored};
+use crate::sync::{self, Mutex};
 
 /// Bytes of a line of the extent table, its number before it.
 const LINE_BYTES: usize = 4 + ExtentState::BYTES;
+
+/// Slices whose keys one thread looks through at a time.
+const SLICES_AT_ONCE: usize = 64;
 
 /// An index that is being built.
 pub(super) struct Loading<'a> {
@@ -23,24 +26,15 @@ pub(super) struct Loading<'a> {
     loader: Loader,
     /// The first key of each slice, and the log position at which it is exact.
     slices: Vec<(Vec<u8>, Position)>,
-    /// Keys of the image that moved since.
-    moved: Keys,
+    /// Slices that are of no keys.
+    lists: Vec<Slice>,
 }
 
 /// What is done to each slice of an image by itself, on several threads.
 pub(super) struct Preparing<'a> {
     core: &'a Core,
-    /// Moves since.
-    trails: &'a Trails,
     /// What the slices refer to: a share for each thread.
     shares: Mutex<Vec<Liveness>>,
-}
-
-/// A slice of which all leaves are sound, and whose keys are counted.
-pub(super) struct Prepared {
-    slice: Slice,
-    /// Its keys that moved since.
-    moved: Keys,
 }
 
 /// Keys in order.
@@ -53,9 +47,9 @@ struct Keys {
 }
 
 impl Keys {
-    fn push(&mut self, key: &[u8]) {
-        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        self.bytes.extend_from_slice(key);
+    fn push(&mut self, record: &Stored<'_>) {
+        self.bytes.extend_from_slice(&(record.key_len() as u16).to_le_bytes());
+        record.push_key(&mut self.bytes);
     }
 
     fn peek(&self) -> Option<&[u8]> {
@@ -63,7 +57,7 @@ impl Keys {
         Some(&rest[..usize::from(u16::from_le_bytes(*len))])
     }
 
-    fn append(&mut self, later: Self) {
+    fn append(&mut self, later: &Self) {
         self.bytes.extend_from_slice(&later.bytes);
     }
 
@@ -73,35 +67,31 @@ impl Keys {
 }
 
 impl<'a> Preparing<'a> {
-    pub(super) fn new(core: &'a Core, trails: &'a Trails) -> Self {
-        Self { core, trails, shares: Mutex::default() }
+    pub(super) fn new(core: &'a Core) -> Self {
+        Self { core, shares: Mutex::default() }
     }
 
-    /// Looks through a slice, and counts what it refers to.
-    pub(super) fn prepare(&self, slice: Slice) -> Result<Prepared> {
-        let mut moved = Keys::default();
+    /// Looks through a slice: all its leaves are sound, and what they refer to is counted.
+    pub(super) fn prepare(&self, slice: Slice) -> Result<Slice> {
         if slice.header.kind == SliceKind::Keys {
             let share = self.shares.lock().pop();
             let mut share = share.unwrap_or_else(|| self.core.space.no_liveness());
-            let sound = self.count(&slice, &mut share, &mut moved);
+            let sound = self.count(&slice, &mut share);
             self.shares.lock().push(share);
             sound.ok_or(nonsense(&slice))?;
         }
-        Ok(Prepared { slice, moved })
+        Ok(slice)
     }
 
-    fn count(&self, slice: &Slice, share: &mut Liveness, moved: &mut Keys) -> Option<()> {
+    fn count(&self, slice: &Slice, share: &mut Liveness) -> Option<()> {
         let (from, leaves) = first_key_of(slice)?;
         let (mut count, mut sound) = (0, true);
         for leaf in Leaves::new(leaves) {
             let leaf = leaf?;
             (count > 0 || *leaf.first_key() >= *from).then_some(())?;
             count += leaf.len() as u64;
-            leaf.for_each(|key, location| {
-                sound &= add_live(&self.core.space, share, key.len(), location);
-                if self.trails.follow(location, slice.header.position, None) != location {
-                    moved.push(key);
-                }
+            leaf.for_each(|record| {
+                sound &= add_live(&self.core.space, share, record.key_len(), record.location());
             });
         }
         (sound && count == slice.header.count).then_some(())
@@ -115,42 +105,51 @@ impl<'a> Preparing<'a> {
     }
 }
 
-impl Prepared {
-    pub(super) fn slice(&self) -> &Slice {
-        &self.slice
-    }
-}
-
 impl<'a> Loading<'a> {
     pub(super) fn new(core: &'a Core) -> Self {
-        Self { core, loader: Loader::new(), slices: Vec::new(), moved: Keys::default() }
+        Self { core, loader: Loader::new(), slices: Vec::new(), lists: Vec::new() }
     }
 
-    /// Takes the next slice of the image.
-    pub(super) fn take(&mut self, prepared: Prepared) -> Result<()> {
-        let Prepared { slice, moved } = prepared;
-        let sound = match slice.header.kind {
-            SliceKind::Extents => self.take_extents(slice.body()),
-            SliceKind::Runs => self.take_runs(slice.body()),
-            SliceKind::Keys => self.take_keys(&slice),
-        };
-        self.moved.append(moved);
-        sound.ok_or(nonsense(&slice))
+    /// Takes the next slice of the image, which was prepared.
+    pub(super) fn take(&mut self, slice: Slice) -> Result<()> {
+        match slice.header.kind {
+            SliceKind::Extents | SliceKind::Runs => self.lists.push(slice),
+            SliceKind::Keys => self.take_keys(&slice).ok_or(nonsense(&slice))?,
+        }
+        Ok(())
     }
 
-    /// Adds what the log says, and installs the index. Brings what the image refers to up to what the index does.
-    pub(super) fn finish(mut self, log: &mut Sorted<'_>, liveness: &mut Liveness) -> Result<()> {
+    /// Takes over what the image says of extents, once what the log says of them is known.
+    pub(super) fn take_lists(&mut self) -> Result<()> {
+        std::mem::take(&mut self.lists).iter().try_for_each(|slice| {
+            let sound = match slice.header.kind {
+                SliceKind::Extents => self.take_extents(slice.body()),
+                _ => self.take_runs(slice.body()),
+            };
+            sound.ok_or(nonsense(slice))
+        })
+    }
+
+    /// Adds what the log says, in which values moved along `trails`, and installs the index. Brings what the
+    /// image refers to up to what the index does.
+    pub(super) fn finish(
+        mut self,
+        log: &mut Sorted<'_>,
+        trails: &Trails,
+        liveness: &mut Liveness,
+    ) -> Result<()> {
         let sound = if self.slices.is_empty() {
             self.load_log(log, liveness)
         } else {
             let loader = std::mem::take(&mut self.loader);
             self.core.index.replace_all(loader.finish());
-            self.apply_log(log, liveness)
+            let moved = self.moved_keys(trails);
+            self.apply_log(log, moved, liveness)
         };
         sound.ok_or(senseless(PageNo(0), "the log holds a record that makes no sense"))
     }
 
-    fn take_extents(&mut self, body: &[u8]) -> Option<()> {
+    fn take_extents(&self, body: &[u8]) -> Option<()> {
         let (lines, rest) = body.as_chunks::<LINE_BYTES>();
         for line in lines {
             let (number, state) = line.split_first_chunk()?;
@@ -161,7 +160,7 @@ impl<'a> Loading<'a> {
         rest.is_empty().then_some(())
     }
 
-    fn take_runs(&mut self, body: &[u8]) -> Option<()> {
+    fn take_runs(&self, body: &[u8]) -> Option<()> {
         let (lines, rest) = body.as_chunks::<{ RunLine::BYTES }>();
         for line in lines {
             let RunLine { page, pages, incarnation } = RunLine::decode(line)?;
@@ -197,19 +196,53 @@ impl<'a> Loading<'a> {
         Some(())
     }
 
-    /// Brings the keys of the image up to the end of the log, in order, so that one leaf after
-    /// the other is in the processor's cache.
-    fn apply_log(&mut self, log: &mut Sorted<'_>, liveness: &mut Liveness) -> Option<()> {
+    /// The keys of the image whose values moved since.
+    fn moved_keys(&self, trails: &Trails) -> Keys {
+        let mut moved = Keys::default();
+        if trails.is_empty() {
+            return moved;
+        }
+        let groups = (0..self.slices.len()).step_by(SLICES_AT_ONCE);
+        let places: Vec<_> = groups.map(|first| (first, Mutex::new(Keys::default()))).collect();
+        sync::for_each_parallel(places.iter().collect(), |(first, place)| {
+            let last = (first + SLICES_AT_ONCE).min(self.slices.len());
+            (*first..last).for_each(|slice| self.find_moved(slice, trails, &mut place.lock()));
+        });
+        places.into_iter().for_each(|(_, keys)| moved.append(&keys.lock()));
+        moved
+    }
+
+    /// Those of slice number `slice`.
+    fn find_moved(&self, slice: usize, trails: &Trails, moved: &mut Keys) {
+        let (from, position) = &self.slices[slice];
+        let until = self.slices.get(slice + 1).map(|(key, _)| key.as_slice());
+        self.core.index.walk(from, until, |record| {
+            let location = record.location();
+            if trails.follow(location, *position, None) != location {
+                moved.push(&record);
+            }
+        });
+    }
+
+    /// Brings the keys of the image, of which some `moved`, up to the end of the log, in order, so that one
+    /// leaf after the other is in the processor's cache.
+    fn apply_log(
+        &self,
+        log: &mut Sorted<'_>,
+        mut moved: Keys,
+        liveness: &mut Liveness,
+    ) -> Option<()> {
         let mut slices = self.slices.iter().peekable();
         let mut position = Position::default();
         let mut key = Vec::new();
         let space = &self.core.space;
         self.core.index.edit(|edit| {
-            while let Some(next) = [log.key(), self.moved.peek()].into_iter().flatten().min() {
+            let mut edit = edit.in_order();
+            while let Some(next) = [log.key(), moved.peek()].into_iter().flatten().min() {
                 key.clear();
                 key.extend_from_slice(next);
-                if self.moved.peek() == Some(&key) {
-                    self.moved.skip();
+                if moved.peek() == Some(&key) {
+                    moved.skip();
                 }
                 while let Some((_, at)) = slices.next_if(|(from, _)| *from <= key) {
                     position = *at;

@@ -33,6 +33,7 @@ mod relocation;
 mod renewal;
 mod room;
 mod scan;
+mod shown;
 mod sparse;
 mod stored;
 mod submit;

@@ -74,6 +74,10 @@ pub(super) struct Trails {
 }
 
 impl Trails {
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// Where a value is in the end, or when record number `index` of `batch` has its turn, if it was
     /// put to `location` before `since`, and is its key's until then.
     pub(super) fn follow(

@@ -6,7 +6,8 @@ use super::checkpoint::Images;
 use super::core::{Backlog, Core};
 use super::delta::Delta;
 use super::image::{Root, Slice};
-use super::load::{Loading, Prepared, Preparing};
+use super::load::{Loading, Preparing};
+use super::shown::Shown;
 use super::scan;
 use crate::device::{AlignedBuf, Purpose, Volume};
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ use crate::format::superblock::{
 };
 use crate::index::Index;
 use crate::options::ProgressCallback;
-use crate::report::{DroppedTail, OpenProgress, OpenReport};
+use crate::report::{DroppedTail, OpenReport};
 use crate::seeded::{Bug, seeded};
 use crate::sync;
 use crate::wal::{Begun, LogStart, Replay, ReplayError, Replayed, Sink, Tail, begin_epoch};
@@ -156,7 +157,7 @@ fn most_pages(superblock: &Superblock) -> u64 {
 /// Collects what replay accepts.
 struct Collecting<'a> {
     core: &'a Core,
-    progress: Option<&'a ProgressCallback>,
+    shown: &'a Shown<'a>,
     delta: Delta,
 }
 
@@ -199,30 +200,12 @@ impl Sink for Collecting<'_> {
     }
 
     fn progress(&mut self, batch: BatchNo, extents: usize) {
-        show(self.progress, self.core, (batch, extents), (0, 0));
+        self.shown.replayed(batch, extents);
     }
 }
 
-/// Shows how far the log, and the image after it, have been read.
-fn show(
-    progress: Option<&ProgressCallback>,
-    core: &Core,
-    (batch, log_extents): (BatchNo, usize),
-    (loaded_bytes, image_bytes): (u64, u64),
-) {
-    let Some(progress) = progress else { return };
-    let pages = u64::from(core.space.extent_pages());
-    progress(&OpenProgress {
-        batch: batch.0,
-        log_extents: log_extents as u64,
-        extents: core.volume.len_pages() / pages,
-        loaded_bytes,
-        image_bytes,
-    });
-}
-
-/// Bytes of an image from which it is worth a thread to read it, and how far that runs ahead: enough to be
-/// worth waking another for.
+/// Bytes of an image from which it is worth threads to read it, beside the log, and how far that runs ahead:
+/// enough to be worth waking another for.
 const READ_AHEAD_FROM: u64 = 4 << 20;
 const SLICES_AHEAD: usize = 64;
 
@@ -298,45 +281,51 @@ fn rebuild(
         images.newest.clone_from(&root.extents);
     }
     let proved = root.as_ref().map_or(proved, |root| root.newest.max(proved));
-    let mut sink = Collecting { core, progress, delta: Delta::default() };
-    let replayed = Replay::new(
-        &core.volume,
-        &core.pool,
-        core.store,
-        superblock.extent_pages,
-        checkpoint.anchor,
-        &mut sink,
-    )?
-    .proving(proved)
-    .run()?;
+    let shown = Shown::new(progress, core);
+    let mut sink = Collecting { core, shown: &shown, delta: Delta::default() };
+    let mut replay = || {
+        let replayed = Replay::new(
+            &core.volume,
+            &core.pool,
+            core.store,
+            superblock.extent_pages,
+            checkpoint.anchor,
+            &mut sink,
+        )?
+        .proving(proved)
+        .run()?;
+        Ok((replayed, begun.elapsed()))
+    };
+    let preparing = Preparing::new(core);
+    let load = || load_image(core, root.as_ref(), &preparing, &shown);
+    let is_long = root.as_ref().is_some_and(|root| root.bytes() >= READ_AHEAD_FROM);
+    // Where there is no log, there is nothing to load for.
+    let (loading, replayed): (_, Result<_, ReplayError>) = match is_long {
+        true => sync::both(load, replay),
+        false => replay().map_or_else(
+            |error| (Ok(Loading::new(core)), Err(error)),
+            |replayed| (load(), Ok(replayed)),
+        ),
+    };
+    let (replayed, took) = replayed?;
+    report.timings.replay = took;
     images.backlog = Backlog {
         records: sink.delta.len(),
         log_bytes: bytes_of(replayed.extents.len() as u64 * u64::from(superblock.extent_pages)),
     };
-    let mut delta = sink.delta;
-    report.timings.replay = begun.elapsed();
-    let begun = sync::now();
     for &(extent, incarnation) in &replayed.extents {
         if !core.space.adopt_log_extent(extent, incarnation) {
             return Err(corrupt(replayed.tail.next_page(), "the log runs through itself").into());
         }
     }
-    let log_end = (replayed.tail.batch, replayed.extents.len());
-    let show = |slice: &Slice, all| {
-        show(progress, core, log_end, (slice.end * PAGE_BYTES as u64, all));
-    };
+    let mut loading = loading?;
+    loading.take_lists()?;
+    let mut delta = sink.delta;
     let trails = delta.take_moved();
-    let preparing = Preparing::new(core, &trails);
-    let load = || load_image(core, root.as_ref(), &preparing, show);
-    let (mut log, loading) = if delta.is_long() {
-        sync::both(|| delta.sorted(&trails), load)
-    } else {
-        (delta.sorted(&trails), load())
-    };
+    let mut log = delta.sorted(&trails);
     images.bytes = root.as_ref().map_or(0, Root::bytes);
-    let loading = loading?;
     let mut liveness = preparing.liveness();
-    loading.finish(&mut log, &mut liveness)?;
+    loading.finish(&mut log, &trails, &mut liveness)?;
     drop(log);
     // What an older superblock calls the previous checkpoint has been given up since.
     let is_newest = replayed.generation <= superblock.generation;
@@ -374,26 +363,26 @@ fn rebuild(
     {
         images.previous = elder.extents;
     }
-    report.timings.load = begun.elapsed();
+    report.timings.load = begun.elapsed().saturating_sub(took);
     describe(&replayed, superblock, &core.index, report);
     Ok(Rebuilt { replayed, images, previous })
 }
 
-/// Reads the image whose root is `root`, if there is one, and shows every slice to `show`.
+/// Reads the image whose root is `root`, if there is one.
 fn load_image<'a>(
     core: &'a Core,
     root: Option<&Root>,
     preparing: &Preparing<'_>,
-    show: impl Fn(&Slice, u64),
+    shown: &Shown<'_>,
 ) -> Result<Loading<'a>> {
     let mut loading = Loading::new(core);
     let Some(root) = root else { return Ok(loading) };
     let slices = root.slices(core)?;
     let prepare = |slice: Result<Slice>| preparing.prepare(slice?);
-    let mut take = |prepared: Result<Prepared>| {
-        let prepared = prepared?;
-        show(prepared.slice(), root.bytes());
-        loading.take(prepared)
+    let mut take = |slice: Result<Slice>| {
+        let slice = slice?;
+        shown.loaded(slice.end * PAGE_BYTES as u64, root.bytes());
+        loading.take(slice)
     };
     if root.bytes() < READ_AHEAD_FROM {
         slices.map(prepare).try_for_each(take)?;

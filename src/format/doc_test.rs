@@ -788,7 +788,7 @@ fn check_leaf(entries: &[(Vec<u8>, Location)], prefix: u16, suffix: u16, ends: u
     check("Compact leaf", 16, &leaf, &fields);
     assert_eq!(read_leaf(&leaf), entries);
     let mut read = Vec::new();
-    CompactLeaf::new(&leaf).unwrap().for_each(|key, at| read.push((key.to_vec(), at)));
+    CompactLeaf::new(&leaf).unwrap().for_each(|it| read.push((it.key(), it.location())));
     assert_eq!(read, entries);
     leaf
 }

@@ -1,5 +1,6 @@
 //! Changing the index.
 
+use super::in_order::InOrder;
 use super::state::State;
 use crate::format::location::Location;
 
@@ -54,21 +55,13 @@ impl<'a> Edit<'a> {
         self.replace(key, Some(location)).before
     }
 
-    /// Sets where the value of `key` is to what `decide` makes of where it was, `None` to leave it: with
-    /// one lookup. Returns where it was.
-    ///
-    /// # Panics
-    ///
-    /// If `key` is longer than [`MAX_KEY_BYTES`](super::MAX_KEY_BYTES).
-    pub(crate) fn alter(
-        &mut self,
-        key: &[u8],
-        decide: impl FnOnce(Option<Location>) -> Option<Location>,
-    ) -> Option<Location> {
-        self.state.alter(key, decide)
+    /// Changes to many keys, one after the other.
+    pub(crate) fn in_order(&mut self) -> InOrder<'_> {
+        InOrder::new(self.state)
     }
 
     /// Forgets `key`; returns where its value was.
+    #[cfg(test)]
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Location> {
         self.replace(key, None).before
     }

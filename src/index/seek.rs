@@ -18,6 +18,7 @@ pub(super) enum Seek<'a> {
 
 /// A leaf, and the separators around it: `lower <= key < upper` of all keys that belong to it.
 pub(super) struct Place<'a> {
+    pub(super) node: NodeId,
     pub(super) leaf: Block<'a>,
     lower: Option<(Block<'a>, usize)>,
     upper: Option<(Block<'a>, usize)>,
@@ -39,7 +40,8 @@ impl Place<'_> {
 impl Tree {
     pub(super) fn seek(&self, to: Seek<'_>) -> Option<Place<'_>> {
         let (mut lower, mut upper, mut parent) = (None, None, None);
-        let mut block = self.block(self.root?);
+        let mut node = self.root?;
+        let mut block = self.block(node);
         while block.level() > 0 {
             let rank = match to {
                 Seek::At(key) => block.route(key),
@@ -53,9 +55,10 @@ impl Tree {
                 upper = Some((block, rank));
             }
             parent = Some((block, rank));
-            block = self.block(block.child(rank));
+            node = block.child(rank);
+            block = self.block(node);
         }
-        Some(Place { leaf: block, lower, upper, parent })
+        Some(Place { node, leaf: block, lower, upper, parent })
     }
 
     /// Calls `visit` with every leaf in order.

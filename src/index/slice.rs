@@ -1,11 +1,11 @@
 //! Part of the index as compact leaves, one after another: what a checkpoint stores.
 
-use super::block::{Block, HEADER_BYTES, Layout, Payload};
+use super::block::{Block, HEADER_BYTES, Layout};
 use super::draft::Draft;
 use super::seek::Seek;
 use super::state::State;
 use super::validate::validate;
-use crate::format::location::Location;
+use super::walk::{Stored, each_of};
 use std::ops::Range;
 
 /// How far a slice goes.
@@ -156,17 +156,8 @@ impl<'a> CompactLeaf<'a> {
     }
 
     /// Calls `visit` with every entry in order.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&[u8], Location)) {
+    pub(crate) fn for_each(&self, visit: impl FnMut(Stored<'_>)) {
         let block = self.block();
-        let mut key = Vec::new();
-        for at in 0..block.len() {
-            key.clear();
-            block.push_key(at, &mut key);
-            visit(&key, location(block.payload(at)));
-        }
+        each_of(&block, 0..block.len(), visit);
     }
-}
-
-fn location(payload: &Payload) -> Location {
-    Location::unpack(payload).expect("a validated leaf holds locations")
 }

@@ -2,6 +2,7 @@
 
 use super::block::Payload;
 use super::edit::Replaced;
+use super::in_order::Finger;
 use super::pin::{Pin, Released};
 use super::tree::Tree;
 use crate::format::location::Location;
@@ -40,11 +41,12 @@ impl State {
 
     pub(super) fn alter(
         &mut self,
+        finger: &mut Option<Finger>,
         key: &[u8],
         decide: impl FnOnce(Option<Location>) -> Option<Location>,
     ) -> Option<Location> {
         let mut changes = false;
-        let old = self.tree.alter(key, |old| {
+        let old = self.tree.alter_at(finger, key, |old| {
             let new = decide(old.and_then(located)).map(Location::pack);
             changes = new.is_some();
             new

@@ -35,7 +35,7 @@ fn load(slices: &[Vec<u8>], mut whole: impl FnMut() -> bool) -> Index {
         if whole() {
             loader.push_leaf(&leaf).unwrap();
         } else {
-            leaf.for_each(|key, location| loader.push(key, location).unwrap());
+            leaf.for_each(|record| loader.push(&record.key(), record.location()).unwrap());
         }
     }
     let index = Index::new();
@@ -95,7 +95,7 @@ fn every_slice_is_of_its_moment() {
             let slice = index.copy_slice(&start, [100, 2000, 20_000][seed as usize % 3], &mut out);
             let mut seen = Vec::new();
             for leaf in Leaves::new(&out) {
-                leaf.unwrap().for_each(|key, location| seen.push((key.to_vec(), location)));
+                leaf.unwrap().for_each(|it| seen.push((it.key(), it.location())));
             }
             let wanted = model
                 .range(start..)

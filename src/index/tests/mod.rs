@@ -3,6 +3,7 @@
 mod atomicity;
 mod bounds;
 mod damage;
+mod in_order;
 mod loading;
 mod long_keys;
 mod model;

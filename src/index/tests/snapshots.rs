@@ -29,7 +29,7 @@ fn a_view_shows_what_was_there_before_it_was_decided_what_is() {
     let alter = |number, to: Option<u64>| {
         let mut met = None;
         let before = index.edit(|edit| {
-            edit.alter(&key(number), |before| {
+            edit.in_order().alter(&key(number), |before| {
                 met = before;
                 to.map(location)
             })
