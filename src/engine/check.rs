@@ -9,7 +9,7 @@ use crate::check::CheckReport;
 use crate::error::{Error, Result};
 use crate::format::ids::{BatchNo, PageNo};
 use crate::format::location::{Home, Location};
-use crate::format::record::{Entries, Record};
+use crate::format::record::{Entry, Record};
 use crate::format::superblock::Checkpoint;
 use crate::wal::{Replay, Sink};
 use std::ops::Bound;
@@ -26,9 +26,9 @@ struct Counting {
 }
 
 impl Sink for Counting {
-    fn accept(&mut self, entries: &[u8]) -> Result<()> {
-        self.senseless |= Entries::new(entries).any(|entry| entry.is_none());
-        Ok(())
+    fn accept<'e>(&mut self, mut entries: impl Iterator<Item = Option<Entry<'e>>>) -> bool {
+        self.senseless |= entries.any(|entry| entry.is_none());
+        true
     }
 
     fn is_whole(&mut self, _: &Record<'_>) -> Result<bool> {

@@ -5,7 +5,7 @@ use super::moved::{Moved, Trails};
 use crate::format::ids::{BatchNo, PageNo};
 use crate::format::image::Position;
 use crate::format::location::Location;
-use crate::format::record::{Entries, Entry, Record};
+use crate::format::record::{Entries, Entry, MAX_ENTRY_BYTES, Record};
 use crate::seeded::{Bug, seeded};
 use crate::sync;
 use std::cmp::Ordering;
@@ -17,10 +17,10 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// Records below which a thread is not worth it.
 const LEAST_PER_THREAD: usize = 50_000;
 
-/// The first bytes of a key as numbers, zeros standing in for missing ones: different heads order
+/// The first bytes of a key as a number, zeros standing in for missing ones: different heads order
 /// as their keys do. Shorter keys are all here, so that sorting and merging them touches nothing
 /// but the lines in their order.
-type Head = [u64; 2];
+type Head = u128;
 const HEAD_BYTES: usize = size_of::<Head>();
 
 /// Records of the log, collected while it is replayed.
@@ -56,33 +56,30 @@ struct Line {
 impl Delta {
     /// Adds the entries of batches that follow those added before, and shows each record to
     /// `meet`. False if they make no sense.
-    pub(super) fn add(
+    pub(super) fn add<'e>(
         &mut self,
-        entries: &[u8],
+        entries: impl Iterator<Item = Option<Entry<'e>>>,
         mut meet: impl FnMut(&Record<'_>) -> bool,
     ) -> bool {
-        let mut walk = Entries::new(entries);
         let (mut batch, mut index) = (BatchNo(0), 0);
-        loop {
-            let before = walk.rest();
-            match walk.next() {
-                None => return true,
-                Some(Some(Entry::Batch(number))) => (batch, index) = (number, 0),
-                Some(Some(Entry::Record { record, page, offset })) => {
+        for entry in entries {
+            match entry {
+                None => return false,
+                Some(Entry::Batch(number)) => (batch, index) = (number, 0),
+                Some(Entry::Record { record, page, offset }) => {
                     if !meet(&record) {
                         return false;
                     }
                     if let Record::Relocate { moves, .. } = record {
                         self.moved.add(moves, batch, index);
                     } else if !record.key().is_empty() {
-                        let entry = &before[..before.len() - walk.rest().len()];
-                        self.add_record(&record, page, offset, entry, batch, index);
+                        self.add_record(&record, page, offset, batch, index);
                     }
                     index += 1;
                 }
-                Some(None) => return false,
             }
         }
+        true
     }
 
     fn add_record(
@@ -90,7 +87,6 @@ impl Delta {
         record: &Record<'_>,
         page: PageNo,
         offset: u16,
-        entry: &[u8],
         batch: BatchNo,
         index: u32,
     ) {
@@ -98,7 +94,7 @@ impl Delta {
         let conditional = record.is_conditional();
         let fate = if conditional { None } else { decide(record, page, offset, || None).flatten() };
         let is_kept = conditional || key.len() > HEAD_BYTES;
-        let (chunk, at) = if is_kept { self.entries.append(entry) } else { (0, 0) };
+        let (chunk, at) = if is_kept { self.entries.append(record, page, offset) } else { (0, 0) };
         self.lines.push(Line {
             head: head(key),
             key_len: key.len() as u16,
@@ -142,14 +138,15 @@ impl Delta {
 const DELETED: [u8; Location::PACKED_BYTES] = [0; Location::PACKED_BYTES];
 
 impl Chunks {
-    /// Keeps `entry`; returns where.
-    fn append(&mut self, entry: &[u8]) -> (u32, u32) {
-        if self.0.last().is_none_or(|last| last.len() + entry.len() > last.capacity()) {
-            self.0.push(Vec::with_capacity(entry.len().max(CHUNK_BYTES)));
+    /// Keeps the entry of a record; returns where.
+    fn append(&mut self, record: &Record<'_>, page: PageNo, offset: u16) -> (u32, u32) {
+        let most = MAX_ENTRY_BYTES + record.key().len();
+        if self.0.last().is_none_or(|last| last.len() + most > last.capacity()) {
+            self.0.push(Vec::with_capacity(most.max(CHUNK_BYTES)));
         }
         let chunk = self.0.len() - 1;
         let at = self.0[chunk].len();
-        self.0[chunk].extend_from_slice(entry);
+        record.encode_entry(page, offset, &mut self.0[chunk]);
         (chunk as u32, at as u32)
     }
 
@@ -162,19 +159,20 @@ impl Chunks {
     }
 
     /// By key, then as in the log.
+    #[inline]
     fn compare(&self, a: &Line, b: &Line) -> Ordering {
-        self.compare_keys(a, b).then_with(|| (a.batch, a.index).cmp(&(b.batch, b.index)))
+        if a.head == b.head { self.compare_rest(a, b) } else { a.head.cmp(&b.head) }
     }
 
-    fn compare_keys(&self, a: &Line, b: &Line) -> Ordering {
-        a.head.cmp(&b.head).then_with(|| {
-            if a.has_short_key() || b.has_short_key() {
-                // With equal heads, the shorter is the other's beginning, or both are equal.
-                a.key_len.cmp(&b.key_len)
-            } else {
-                self.record(a).0.key().cmp(self.record(b).0.key())
-            }
-        })
+    /// Of lines with equal heads.
+    fn compare_rest(&self, a: &Line, b: &Line) -> Ordering {
+        let keys = if a.has_short_key() || b.has_short_key() {
+            // The shorter is the other's beginning, or both are equal.
+            a.key_len.cmp(&b.key_len)
+        } else {
+            self.record(a).0.key().cmp(self.record(b).0.key())
+        };
+        keys.then_with(|| (a.batch, a.index).cmp(&(b.batch, b.index)))
     }
 }
 
@@ -248,8 +246,7 @@ impl Sorted<'_> {
         let Some(line) = &self.next else { return };
         self.key.clear();
         if line.has_short_key() {
-            let head = line.head.map(u64::to_be_bytes);
-            self.key.extend_from_slice(&head.as_flattened()[..usize::from(line.key_len)]);
+            self.key.extend_from_slice(&line.head.to_be_bytes()[..usize::from(line.key_len)]);
         } else {
             self.key.extend_from_slice(self.entries.record(line).0.key());
         }
@@ -260,8 +257,7 @@ fn head(key: &[u8]) -> Head {
     let mut padded = [0; HEAD_BYTES];
     let len = key.len().min(HEAD_BYTES);
     padded[..len].copy_from_slice(&key[..len]);
-    let (halves, _) = padded.as_chunks();
-    [u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1])]
+    Head::from_be_bytes(padded)
 }
 
 #[cfg(test)]
@@ -290,7 +286,7 @@ mod tests {
     fn delta(batches: &[Vec<u8>]) -> (Delta, Trails) {
         let mut delta = Delta::default();
         for entries in batches {
-            assert!(delta.add(entries, |_| true));
+            assert!(delta.add(Entries::new(entries), |_| true));
         }
         let trails = delta.take_moved();
         (delta, trails)
@@ -417,7 +413,8 @@ mod tests {
     fn entries_that_make_no_sense_are_refused() {
         let mut entries = batch(1, &[put(b"k", None)]);
         entries.truncate(entries.len() - 1);
-        assert!(!Delta::default().add(&entries, |_| true));
-        assert!(!Delta::default().add(&batch(1, &[put(b"k", None)]), |_| false));
+        assert!(!Delta::default().add(Entries::new(&entries), |_| true));
+        let entries = batch(1, &[put(b"k", None)]);
+        assert!(!Delta::default().add(Entries::new(&entries), |_| false));
     }
 }

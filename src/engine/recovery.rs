@@ -7,8 +7,8 @@ use super::core::{Backlog, Core};
 use super::delta::Delta;
 use super::image::{Root, Slice};
 use super::load::{Loading, Preparing};
-use super::shown::Shown;
 use super::scan;
+use super::shown::Shown;
 use crate::device::{AlignedBuf, Purpose, Volume};
 use crate::error::{Error, Result};
 use crate::extent::{Claim, bytes_of};
@@ -18,7 +18,7 @@ use crate::format::ids::{
 };
 use crate::format::large::{LargeIdentity, LargeShape, open as open_large};
 use crate::format::log_page;
-use crate::format::record::Record;
+use crate::format::record::{Entry, Record};
 use crate::format::superblock::{
     Anchor, Checkpoint, EXTENT_SHIFTS, FORMAT_VERSION, Superblock, SuperblockFault,
 };
@@ -162,9 +162,9 @@ struct Collecting<'a> {
 }
 
 impl Sink for Collecting<'_> {
-    fn accept(&mut self, entries: &[u8]) -> Result<()> {
+    fn accept<'e>(&mut self, entries: impl Iterator<Item = Option<Entry<'e>>>) -> bool {
         let (space, len_pages) = (&self.core.space, self.core.volume.len_pages());
-        let sound = self.delta.add(entries, |record| {
+        self.delta.add(entries, |record| {
             if let Record::Announce { extent, state } = *record {
                 let announced = matches!(state.role, Role::Large | Role::Value);
                 return announced && space.adopt_extent(extent, state);
@@ -172,8 +172,7 @@ impl Sink for Collecting<'_> {
             let Some((page, run)) = large_run(record) else { return true };
             space.adopt_large(page, run);
             page.0 + run.pages <= len_pages
-        });
-        if sound { Ok(()) } else { Err(corrupt(PageNo(0), SENSELESS)) }
+        })
     }
 
     fn is_whole(&mut self, record: &Record<'_>) -> Result<bool> {
@@ -500,8 +499,6 @@ fn last_page(core: &Core, tail: &Tail) -> Result<Option<Anchor>> {
     let found = pages.find(|at| is_it(at));
     Ok(found.map(|page| Anchor { page, chain, batch, epoch }))
 }
-
-const SENSELESS: &str = "the log holds a record that makes no sense";
 
 fn corrupt(page: PageNo, what: &'static str) -> Error {
     Error::Corrupt { page: page.0, key: None, what }

@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 use crate::format::extent_state::ExtentState;
 use crate::format::footer::FooterHead;
 use crate::format::ids::{ExtentNo, Incarnation, PAGE_BYTES, PageNo};
-use crate::format::listed::{List, Listed};
+use crate::format::listed::List;
 use crate::format::location::Location;
 use crate::format::log_page::{self, LogHeader, PageKind, payload};
-use crate::format::record::Record;
+use crate::format::record::{Entry, Record};
 use crate::seeded::{Bug, seeded};
 use std::ops::Range;
 
@@ -159,7 +159,7 @@ fn look_up<'a>(
         if number % LOOKUPS_AT_A_TIME == LOOKUPS_AT_A_TIME - 1 {
             pacer.pause();
         }
-        let Listed::Record { record: Record::Put { key, value_len, .. }, page, offset } = listed?
+        let Entry::Record { record: Record::Put { key, value_len, .. }, page, offset } = listed?
         else {
             continue;
         };

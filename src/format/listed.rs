@@ -12,7 +12,9 @@
 use super::bytes::{get_u32, get_u64, get_varint, put_varint, varint_len};
 use super::ids::{BatchNo, PageNo};
 use super::log_page::place;
-use super::record::{FLAGS_AT, HEAD_BYTES, MAX_PREFIX_BYTES, OP_AT, OP_BATCH, Prefix, Record};
+use super::record::{
+    Entry, FLAGS_AT, HEAD_BYTES, MAX_PREFIX_BYTES, OP_AT, OP_BATCH, Prefix, Record,
+};
 
 /// Bytes that say which batch is next.
 pub(crate) const BATCH_BYTES: usize = 16;
@@ -74,15 +76,6 @@ impl Lister {
     }
 }
 
-/// Something that a footer lists.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Listed<'a> {
-    /// The records that follow belong to this batch.
-    Batch(BatchNo),
-    /// A record, whose key, or list of moves, lies at (`page`, `offset`) in the log.
-    Record { record: Record<'a>, page: PageNo, offset: u16 },
-}
-
 /// Walks over what a footer lists. Yields `None` once, then ends, where the bytes are no list.
 #[derive(Clone, Debug)]
 pub(crate) struct List<'a> {
@@ -98,24 +91,19 @@ impl<'a> List<'a> {
         Self { rest: bytes, start: PageNo(0), at: 0, last: Lengths::default() }
     }
 
-    /// Bytes that have not been walked.
-    pub(crate) fn rest_len(&self) -> usize {
-        self.rest.len()
-    }
-
     /// What comes from the first batch after `covered` on; `None` if it is no list up to there.
     pub(crate) fn after(mut self, covered: BatchNo) -> Option<Self> {
         loop {
             let before = self.clone();
             match self.next() {
                 None => return Some(before),
-                Some(Some(Listed::Batch(batch))) if batch > covered => return Some(before),
+                Some(Some(Entry::Batch(batch))) if batch > covered => return Some(before),
                 Some(listed) => drop(listed?),
             }
         }
     }
 
-    fn decode(&mut self) -> Option<Listed<'a>> {
+    fn decode(&mut self) -> Option<Entry<'a>> {
         let (&tag, rest) = self.rest.split_first()?;
         let (op, flags) = (tag & OP_MASK, (tag & !AS_LONG) >> FLAGS_SHIFT);
         if op == OP_BATCH {
@@ -124,7 +112,7 @@ impl<'a> List<'a> {
             (self.start, self.at) = (PageNo(u64::from(get_u32(batch, PAGE_AT))), 0);
             self.last = Lengths::default();
             let sound = batch[..PAGE_AT] == [OP_BATCH, 0, 0, 0];
-            return sound.then_some(Listed::Batch(BatchNo(get_u64(batch, NUMBER_AT))));
+            return sound.then_some(Entry::Batch(BatchNo(get_u64(batch, NUMBER_AT))));
         }
         self.rest = rest;
         if tag & AS_LONG == 0 {
@@ -139,21 +127,21 @@ impl<'a> List<'a> {
         let record = prefix.with_key(key, rest)?;
         self.rest = &rest[moves_of(&record).len()..];
         self.at += record.log_len();
-        Some(Listed::Record { record, page, offset })
+        Some(Entry::Record { record, page, offset })
     }
 }
 
 impl<'a> Iterator for List<'a> {
-    type Item = Option<Listed<'a>>;
+    type Item = Option<Entry<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
         }
         let listed = self.decode().filter(|listed| match listed {
-            Listed::Batch(_) => true,
+            Entry::Batch(_) => true,
             // A volume has no more pages.
-            Listed::Record { page, .. } => u32::try_from(page.0).is_ok(),
+            Entry::Record { page, .. } => u32::try_from(page.0).is_ok(),
         });
         if listed.is_none() {
             self.rest = &[];
@@ -190,12 +178,12 @@ mod tests {
         assert!(bytes.len() < BATCH_BYTES + lens);
         let stream = stream_of(&records);
         let mut walk = List::new(&bytes).map(Option::unwrap);
-        assert_eq!(walk.next(), Some(Listed::Batch(BatchNo(12))));
+        assert_eq!(walk.next(), Some(Entry::Batch(BatchNo(12))));
         let mut at = 0;
         for record in records {
             let found = decode_record(&stream, at).unwrap();
             let (page, offset) = place(START, found.key_at);
-            assert_eq!(walk.next(), Some(Listed::Record { record, page, offset }));
+            assert_eq!(walk.next(), Some(Entry::Record { record, page, offset }));
             at = found.next;
         }
         assert_eq!(walk.next(), None);
@@ -226,7 +214,7 @@ mod tests {
         let batches = |covered| {
             let walk = List::new(&bytes).after(BatchNo(covered)).unwrap();
             let batch = |listed| match listed {
-                Some(Listed::Batch(batch)) => Some(batch.0),
+                Some(Entry::Batch(batch)) => Some(batch.0),
                 _ => None,
             };
             walk.filter_map(batch).collect::<Vec<_>>()

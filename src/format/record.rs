@@ -27,6 +27,8 @@ pub(crate) const ANNOUNCE_BYTES: usize = 24;
 pub(crate) const MAX_PREFIX_BYTES: usize = HEAD_BYTES + POINTER_BYTES + EXPECTED_BYTES;
 /// Bytes of an entry's place.
 const PLACE_BYTES: usize = 8;
+/// Most bytes of the entry of a record with a key, beside that.
+pub(crate) const MAX_ENTRY_BYTES: usize = MAX_PREFIX_BYTES + PLACE_BYTES;
 /// Records start at multiples of this in the stream.
 pub(crate) const RECORD_ALIGN: usize = 8;
 
@@ -363,11 +365,6 @@ pub(crate) struct Entries<'a> {
 impl<'a> Entries<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
-    }
-
-    /// The bytes that have not been walked.
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.bytes
     }
 
     fn decode(&mut self) -> Option<Entry<'a>> {

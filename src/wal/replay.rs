@@ -17,7 +17,7 @@ use crate::device::{BufferPool, Volume};
 use crate::error::{Error, Result};
 use crate::format::footer::FooterHead;
 use crate::format::ids::{BatchNo, ExtentNo, Generation, Incarnation, PAGE_BYTES, PageNo, StoreId};
-use crate::format::listed::{List, Listed, Lister};
+use crate::format::listed::{List, Lister};
 use crate::format::log_page::{self, LogHeader, PageKind, payload, place};
 use crate::format::record::{Entries, Entry, Record, decode_record, encode_batch_entry};
 use crate::format::superblock::Anchor;
@@ -26,8 +26,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// What replay hands its findings to.
 pub(crate) trait Sink {
-    /// Takes the entries of batches that are accepted for good, in log order.
-    fn accept(&mut self, entries: &[u8]) -> Result<()>;
+    /// Takes the entries of batches that are accepted for good, in log order. False if they make no sense.
+    fn accept<'e>(&mut self, entries: impl Iterator<Item = Option<Entry<'e>>>) -> bool;
 
     /// Whether the large value that a record refers to is whole on the device.
     fn is_whole(&mut self, record: &Record<'_>) -> Result<bool>;
@@ -105,6 +105,14 @@ struct Unproven {
     pages: u64,
 }
 
+impl Unproven {
+    fn accept(&self, sink: &mut impl Sink) -> Result<()> {
+        let sound = sink.accept(Entries::new(&self.entries));
+        let page = self.before.next_page();
+        if sound { Ok(()) } else { Err(corrupt(page, "a record of this batch makes no sense")) }
+    }
+}
+
 /// A pass over the log.
 pub(crate) struct Replay<'a, S> {
     volume: &'a Volume,
@@ -114,6 +122,8 @@ pub(crate) struct Replay<'a, S> {
     out: Replayed,
     unproven: VecDeque<Unproven>,
     trusts_footers: bool,
+    /// Pages of the last footer, once there was one.
+    footer_pages: u32,
 }
 
 impl<'a, S: Sink> Replay<'a, S> {
@@ -163,6 +173,7 @@ impl<'a, S: Sink> Replay<'a, S> {
             out,
             unproven: VecDeque::new(),
             trusts_footers: true,
+            footer_pages: 0,
         })
     }
 
@@ -368,13 +379,13 @@ impl<'a, S: Sink> Replay<'a, S> {
         // An open from an anchor within the extent does not know what was there before it, nor
         // does the footer that comes of it.
         let next = fresh.clone().next().flatten();
-        let gap = next != Some(Listed::Batch(covered.next()));
+        let gap = next != Some(Entry::Batch(covered.next()));
         if gap && head.batch != covered && !seeded(Bug::FooterWithGap) {
             return Ok(false);
         }
-        let fresh =
-            entries_of(fresh).ok_or(corrupt(first, "the footer of this extent makes no sense"))?;
-        self.sink.accept(&fresh)?;
+        if !self.sink.accept(fresh) {
+            return Err(corrupt(first, "the footer of this extent makes no sense"));
+        }
         let tail = &mut self.out.tail;
         tail.chain = head.chain;
         tail.epoch = head.epoch;
@@ -393,6 +404,11 @@ impl<'a, S: Sink> Replay<'a, S> {
         let incarnation = tail.incarnation;
         let room = tail.extent_pages - 1;
         let at = PageNo(end.0 - 1);
+        // It is likely to be as long as the one before: one read will do then.
+        if (1..room).contains(&self.footer_pages) {
+            let start = PageNo(end.0 - u64::from(self.footer_pages));
+            let _ = self.window.page(self.volume, start);
+        }
         let page = self.window.page_alone(self.volume, at).ok()??;
         let last = log_page::open(page, self.store, at).filter(|header| {
             header.kind == PageKind::Footer
@@ -400,8 +416,8 @@ impl<'a, S: Sink> Replay<'a, S> {
                 && header.index + 1 == header.count
                 && header.count <= room
         })?;
+        self.footer_pages = last.count;
         let mut stream = Vec::new();
-        self.window.forget();
         for index in 0..last.count {
             let at = PageNo(end.0 - u64::from(last.count - index));
             let page = self.window.page(self.volume, at).ok()??;
@@ -435,10 +451,7 @@ impl<'a, S: Sink> Replay<'a, S> {
         self.out.generation = self.out.generation.max(header.generation);
         let proved = self.out.proved;
         let count = self.unproven.iter().take_while(|unproven| unproven.batch <= proved).count();
-        for unproven in self.unproven.drain(..count) {
-            self.sink.accept(&unproven.entries)?;
-        }
-        Ok(())
+        self.unproven.drain(..count).try_for_each(|unproven| unproven.accept(self.sink))
     }
 
     /// W1: looks for pages that prove the batch after the accepted end durable.
@@ -532,7 +545,7 @@ impl<'a, S: Sink> Replay<'a, S> {
                     return Ok(());
                 }
             }
-            self.sink.accept(&unproven.entries)?;
+            unproven.accept(self.sink)?;
         }
         Ok(())
     }
@@ -549,18 +562,6 @@ impl<'a, S: Sink> Replay<'a, S> {
         self.out.dropped = Some(Dropped { page, batch: unproven.batch, pages });
         self.unproven.clear();
     }
-}
-
-/// The entries of what a footer lists.
-fn entries_of(list: List<'_>) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(list.rest_len() * 2);
-    for listed in list {
-        match listed? {
-            Listed::Batch(batch) => encode_batch_entry(batch, &mut out),
-            Listed::Record { record, page, offset } => record.encode_entry(page, offset, &mut out),
-        }
-    }
-    Some(out)
 }
 
 fn corrupt(page: PageNo, what: &'static str) -> Error {

@@ -34,11 +34,6 @@ impl Window {
         self.page_and(volume, at, 1)
     }
 
-    /// Reads the next page from the device, whatever was read.
-    pub(super) fn forget(&mut self) {
-        self.count = 0;
-    }
-
     fn page_and(&mut self, volume: &Volume, at: PageNo, most: u64) -> Result<Option<&[u8]>> {
         if at.0 >= volume.len_pages() {
             return Ok(None);

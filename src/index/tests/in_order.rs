@@ -8,8 +8,7 @@ fn run(seed: u64, kinds: u64, longest: usize) {
     let mut random = Random::new(seed);
     let (index, mut model) = (Index::new(), Model::new());
     for round in 0..60 {
-        let mut keys: Vec<_> =
-            (0..random.below(300)).map(|_| random.key(kinds, longest)).collect();
+        let mut keys: Vec<_> = (0..random.below(300)).map(|_| random.key(kinds, longest)).collect();
         if round % 4 != 3 {
             keys.sort();
         }
