@@ -101,25 +101,26 @@ impl Page {
         let Layout { prefix, stride, .. } = *leaf.layout();
         let mut start = [0; PIECE_BYTES];
         start[..prefix].copy_from_slice(leaf.prefix());
-        let bytes = entries.len() * self.key_bytes + 2 * PIECE_BYTES;
+        let (key_bytes, count) = (prefix + stride, entries.len());
+        let bytes = count * key_bytes + 2 * PIECE_BYTES;
         if self.keys.len() < bytes {
             self.keys.resize(bytes, 0);
         }
-        let suffixes = leaf.suffixes_from(entries.start);
-        let mut to = 0;
-        for at in 0..entries.len() {
-            let Some(suffix) = suffixes[at * stride..].first_chunk::<PIECE_BYTES>() else {
-                // Near the end of a block that is almost all prefix and suffixes.
-                self.keys[to..to + prefix].copy_from_slice(leaf.prefix());
-                let suffix = &suffixes[at * stride..][..stride];
-                self.keys[to + prefix..to + prefix + stride].copy_from_slice(suffix);
-                to += self.key_bytes;
-                continue;
-            };
-            let Some(key) = self.keys[to..].first_chunk_mut::<{ 2 * PIECE_BYTES }>() else { break };
-            key[..PIECE_BYTES].copy_from_slice(&start);
-            key[prefix..prefix + PIECE_BYTES].copy_from_slice(suffix);
-            to += self.key_bytes;
+        let (mut from, mut to) = (leaf.suffixes_from(entries.start), &mut self.keys[..bytes]);
+        // Whose suffix has a whole piece from there on.
+        let ample = (from.len() + stride).saturating_sub(PIECE_BYTES) / stride.max(1);
+        let ample = ample.min(count);
+        for _ in 0..ample {
+            *to.first_chunk_mut().expect("room for a piece") = start;
+            let suffix: &[u8; PIECE_BYTES] = from.first_chunk().expect("a piece");
+            *to[prefix..].first_chunk_mut().expect("room for two pieces") = *suffix;
+            (from, to) = (&from[stride..], &mut to[key_bytes..]);
+        }
+        // Near the end of a block that is almost all prefix and suffixes.
+        for at in entries.start + ample..entries.end {
+            to[..prefix].copy_from_slice(leaf.prefix());
+            to[prefix..key_bytes].copy_from_slice(leaf.suffix(at));
+            to = &mut to[key_bytes..];
         }
     }
 

@@ -2,6 +2,8 @@
 
 use super::part::Role;
 use anyhow::{Context, Result, bail};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::env;
@@ -78,6 +80,11 @@ impl Drop for Child {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Has this process killed when the one that started it ends, however that comes about.
+pub(super) fn end_with_parent() -> Result<()> {
+    Ok(set_pdeathsig(Signal::SIGKILL)?)
 }
 
 /// Answers the process that started this one.

@@ -32,6 +32,9 @@ pub(crate) use part::{Part, Role};
 
 /// Measures, and shows the results; or does what another process wants done.
 pub(crate) fn run(args: &ScaleArgs) -> Result<Outcome> {
+    if args.role.is_some() {
+        child::end_with_parent()?;
+    }
     match args.role {
         None => conduct(args)?,
         Some(Role::Memory) => memory::run(args)?,
