@@ -12,7 +12,8 @@
 //! Blocks are up to 6 KiB long, in steps of 256 bytes. Beside the standard library's map at 10
 //! million random 16-byte keys (`scripts/measure-index`, three runs): inserts 1.05 to 1.07 times
 //! as fast, gets 1.24 to 1.26, scans by the page 5.2 to 5.3; blocks of 4 KiB inserted 1.12 to 1.15
-//! times as fast and scanned 4.9 to 5.5. 2, 4 and 6 KiB take the same memory, within half a byte a
+//! times as fast and scanned 4.9 to 5.5. On a shared machine of another day, three runs: 0.87 to 0.89, 1.27 to
+//! 1.31 and 4.1 to 4.6. 2, 4 and 6 KiB take the same memory, within half a byte a
 //! key, if the steps of 2 KiB are 128 bytes; with steps of 256 those take 2.4 bytes more after churn.
 
 mod arena;
