@@ -1,9 +1,9 @@
 //! Changing one key after the other in ascending order: leaves are found once each, and fetched into the
 //! processor's cache before they are looked at.
 
+use super::MAX_KEY_BYTES;
 use super::arena::NodeId;
-use super::block::{Block, Payload};
-use super::in_place;
+use super::block::Payload;
 use super::seek::Seek;
 use super::state::State;
 use super::tree::Tree;
@@ -66,19 +66,13 @@ impl Tree {
         if !finger.as_ref().is_some_and(|finger| finger.covers(key)) {
             *finger = self.finger_at(key);
         }
-        if let Some(Finger { leaf, .. }) = finger {
-            let block = self.arena.get_mut(*leaf);
-            if let Ok(at) = Block::new(block).locate(key) {
-                let old = *Block::new(block).payload(at);
-                if let Some(payload) = decide(Some(&old)) {
-                    in_place::replace(block, at, &payload);
-                }
-                return Some(old);
-            }
+        let Some(Finger { leaf, .. }) = *finger else { return self.alter(key, decide) };
+        assert!(key.len() <= MAX_KEY_BYTES, "a key of {} bytes", key.len());
+        let (old, stays) = self.alter_in(leaf, key, decide);
+        if !stays {
+            *finger = None;
         }
-        // The leaf may split.
-        *finger = None;
-        self.insert(key, &decide(None)?)
+        old
     }
 
     fn finger_at(&self, key: &[u8]) -> Option<Finger> {

@@ -89,6 +89,17 @@ impl Tree {
         };
         // Inserting moves half of it.
         prefetch(self.arena.get(leaf), MAX_BYTES);
+        self.alter_in(leaf, key, decide).0
+    }
+
+    /// As [`alter`](Self::alter), where `key` belongs to `leaf`; and whether all leaves stay where they are.
+    #[inline]
+    pub(super) fn alter_in(
+        &mut self,
+        leaf: NodeId,
+        key: &[u8],
+        decide: impl FnOnce(Option<&Payload>) -> Option<Payload>,
+    ) -> (Option<Payload>, bool) {
         let block = self.arena.get_mut(leaf);
         match Block::new(block).locate(key) {
             Ok(at) => {
@@ -96,15 +107,16 @@ impl Tree {
                 if let Some(payload) = decide(Some(&old)) {
                     in_place::replace(block, at, &payload);
                 }
-                Some(old)
+                (Some(old), true)
             }
             Err(at) => {
-                let payload = decide(None)?;
+                let Some(payload) = decide(None) else { return (None, true) };
                 self.len += 1;
-                if !in_place::insert(block, at, key, &payload) {
+                let stays = in_place::insert(block, at, key, &payload);
+                if !stays {
                     self.insert_in_other_block(leaf, at, key, &payload);
                 }
-                None
+                (None, stays)
             }
         }
     }
