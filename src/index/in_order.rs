@@ -38,7 +38,7 @@ impl<'a> InOrder<'a> {
     ///
     /// # Panics
     ///
-    /// If `key` is longer than [`MAX_KEY_BYTES`](super::MAX_KEY_BYTES).
+    /// If `key` is longer than [`MAX_KEY_BYTES`].
     pub(crate) fn alter(
         &mut self,
         key: &[u8],
