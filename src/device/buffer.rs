@@ -1,6 +1,6 @@
 //! Page-aligned memory that devices can transfer to and from.
 
-use super::mapping::{Mapping, allocate_error};
+use super::mapping::{HUGE_PAGE_BYTES, Mapping, allocate_error};
 use super::pool::Block;
 use crate::error::Result;
 use crate::format::ids::PAGE_BYTES;
@@ -61,9 +61,19 @@ impl AlignedBuf {
         // Nothing is mapped for nothing, so an empty buffer has one page that it does not show.
         let bytes = len.max(1).checked_next_multiple_of(PAGE_BYTES);
         let bytes = bytes.ok_or_else(|| allocate_error(io::ErrorKind::OutOfMemory))?;
-        let mapping = Mapping::new(bytes)?;
+        Ok(Self::mapped(Mapping::new(bytes)?, len))
+    }
+
+    /// A buffer of zeros in `count` huge pages, where the system has them.
+    pub(crate) fn in_huge_pages(count: usize) -> Result<Self> {
+        let len = count * HUGE_PAGE_BYTES;
+        Ok(Self::mapped(Mapping::in_huge_pages(len)?, len))
+    }
+
+    /// A buffer of the first `len` bytes of `mapping`, which has whole pages for them.
+    fn mapped(mapping: Mapping, len: usize) -> Self {
         let start = mapping.start();
-        Ok(Self { start, len, _memory: Memory::Mapping { _unmapped_on_drop: mapping } })
+        Self { start, len, _memory: Memory::Mapping { _unmapped_on_drop: mapping } }
     }
 
     /// A buffer with a copy of `bytes`.

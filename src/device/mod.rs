@@ -34,6 +34,7 @@ pub use buffer::AlignedBuf;
 pub use direct::{DirectIo, DirectState};
 pub(crate) use fork::ForkGuard;
 pub use info::{DeviceInfo, WriteCache};
+pub(crate) use mapping::HUGE_PAGE_BYTES;
 #[cfg(test)]
 use open::Opened;
 pub(crate) use open::open;

@@ -137,9 +137,9 @@ impl Location {
     /// Reads a packed location; `None` if it is not one. Nine zeros never are.
     #[must_use]
     pub(crate) fn unpack(packed: &[u8; Self::PACKED_BYTES]) -> Option<Self> {
-        let [p0, p1, p2, p3, b0, b1, b2, b3, b4] = *packed;
-        let page = u32::from_le_bytes([p0, p1, p2, p3]);
-        let bits = u64::from_le_bytes([b0, b1, b2, b3, b4, 0, 0, 0]);
+        let page = u32::from_le_bytes(*packed.first_chunk().expect("nine bytes"));
+        // The last eight bytes, without the three of the page that are among them.
+        let bits = u64::from_le_bytes(*packed.last_chunk().expect("nine bytes")) >> 24;
         let what = bits >> HOME_BITS;
         let inline = |home| {
             let offset = (what & ((1 << OFFSET_BITS) - 1)) as u16;

@@ -1,7 +1,6 @@
 //! Memory for blocks: slabs of a few sizes, each kept dense.
 
-use crate::device::AlignedBuf;
-use crate::format::ids::PAGE_BYTES;
+use super::spans::{Moved, Owner, SPAN_BYTES, Spans};
 
 /// Largest block that shares a slab; longer ones are allocated one by one.
 pub(super) const MAX_SLOT_BYTES: usize = 6144;
@@ -18,9 +17,6 @@ const CLASSES: usize = SMALL_BYTES.len() + MAX_SLOT_BYTES / STEP_BYTES;
 const OVERSIZE: usize = CLASSES;
 
 const SLOT_BITS: u32 = 26;
-
-/// Slots in a chunk.
-const CHUNK_SLOTS: usize = 64;
 
 /// A class this small lives on the heap, so that a small tree needs no pages of its own.
 const HEAP_BYTES: usize = 16 << 10;
@@ -59,6 +55,7 @@ impl NodeId {
 #[derive(Default)]
 pub(super) struct Arena {
     classes: Vec<Class>,
+    spans: Spans,
     oversize: Vec<Box<[u8]>>,
     oversize_bytes: usize,
 }
@@ -82,9 +79,9 @@ impl Arena {
             return NodeId::new(OVERSIZE, self.oversize.len() - 1);
         }
         if self.classes.is_empty() {
-            self.classes = (0..CLASSES).map(|class| Class::new(slot_bytes(class))).collect();
+            self.classes = (0..CLASSES).map(Class::new).collect();
         }
-        NodeId::new(class, self.classes[class].push())
+        NodeId::new(class, self.classes[class].push(&mut self.spans))
     }
 
     /// Gives a block back. If another block took its place, returns which one that was.
@@ -93,7 +90,11 @@ impl Arena {
             self.oversize_bytes -= self.oversize.swap_remove(id.slot()).len();
             self.oversize.len()
         } else {
-            self.classes[id.class()].swap_remove(id.slot())
+            let last = self.classes[id.class()].swap_remove(id.slot(), &mut self.spans);
+            while let Some(Moved { owner, to }) = self.spans.tighten() {
+                self.classes[owner.class].spans[owner.nth] = to;
+            }
+            last
         };
         (last != id.slot()).then(|| NodeId::new(id.class(), last))
     }
@@ -101,7 +102,7 @@ impl Arena {
     #[inline]
     pub(super) fn get(&self, id: NodeId) -> &[u8] {
         match self.classes.get(id.class()) {
-            Some(class) => class.get(id.slot()),
+            Some(class) => class.get(id.slot(), &self.spans),
             None => &self.oversize[id.slot()],
         }
     }
@@ -109,7 +110,7 @@ impl Arena {
     #[inline]
     pub(super) fn get_mut(&mut self, id: NodeId) -> &mut [u8] {
         match self.classes.get_mut(id.class()) {
-            Some(class) => class.get_mut(id.slot()),
+            Some(class) => class.get_mut(id.slot(), &mut self.spans),
             None => &mut self.oversize[id.slot()],
         }
     }
@@ -117,12 +118,16 @@ impl Arena {
     /// Bytes taken from the system and touched, and what lists them.
     pub(super) fn memory_bytes(&self) -> usize {
         let classes: usize = self.classes.iter().map(Class::memory_bytes).sum();
-        classes + self.oversize_bytes + self.oversize.capacity() * size_of::<Box<[u8]>>()
+        let spans = self.spans.memory_bytes();
+        classes + spans + self.oversize_bytes + self.oversize.capacity() * size_of::<Box<[u8]>>()
     }
 
     /// The blocks in use.
     pub(super) fn blocks(&self) -> impl Iterator<Item = &[u8]> {
-        let slots = self.classes.iter().flat_map(|class| (0..class.len).map(|at| class.get(at)));
+        let slots = self
+            .classes
+            .iter()
+            .flat_map(|class| (0..class.len).map(|slot| class.get(slot, &self.spans)));
         slots.chain(self.oversize.iter().map(|block| &block[..]))
     }
 
@@ -159,137 +164,95 @@ fn slot_bytes(class: usize) -> usize {
 
 /// Slots of one size.
 struct Class {
+    class: usize,
     slot_bytes: usize,
+    span_slots: usize,
     len: usize,
-    /// Most slots that were in use since their chunks were new. The system gives memory when it
-    /// is first touched.
-    touched: usize,
-    chunks: Vec<Chunk>,
-}
-
-/// Memory of [`CHUNK_SLOTS`] slots, or of fewer on the heap if it is the only one.
-enum Chunk {
-    Heap(Vec<u8>),
-    /// Pages straight from the system and back to it: the allocator would keep them.
-    Mapped(AlignedBuf),
-}
-
-impl Chunk {
-    fn mapped(bytes: usize) -> Self {
-        Self::Mapped(AlignedBuf::new(bytes).expect("the system has memory for the index"))
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Heap(bytes) => bytes,
-            Self::Mapped(bytes) => bytes,
-        }
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Heap(bytes) => bytes,
-            Self::Mapped(bytes) => bytes,
-        }
-    }
+    /// The slots, while they are so few that there are no spans.
+    heap: Vec<u8>,
+    spans: Vec<usize>,
 }
 
 impl Class {
-    fn new(slot_bytes: usize) -> Self {
-        Self { slot_bytes, len: 0, touched: 0, chunks: Vec::new() }
+    fn new(class: usize) -> Self {
+        let slot_bytes = slot_bytes(class);
+        let span_slots = SPAN_BYTES / slot_bytes;
+        Self { class, slot_bytes, span_slots, len: 0, heap: Vec::new(), spans: Vec::new() }
+    }
+
+    /// The span of a slot, and where the slot starts there.
+    #[inline]
+    fn place(&self, slot: usize) -> (usize, usize) {
+        (self.spans[slot / self.span_slots], slot % self.span_slots * self.slot_bytes)
     }
 
     #[inline]
-    fn get(&self, slot: usize) -> &[u8] {
-        let start = slot % CHUNK_SLOTS * self.slot_bytes;
-        &self.chunks[slot / CHUNK_SLOTS].bytes()[start..start + self.slot_bytes]
-    }
-
-    #[inline]
-    fn get_mut(&mut self, slot: usize) -> &mut [u8] {
-        let start = slot % CHUNK_SLOTS * self.slot_bytes;
-        &mut self.chunks[slot / CHUNK_SLOTS].bytes_mut()[start..start + self.slot_bytes]
-    }
-
-    fn push(&mut self) -> usize {
-        if self.len == self.capacity() {
-            self.grow();
+    fn get<'a>(&'a self, slot: usize, spans: &'a Spans) -> &'a [u8] {
+        if self.spans.is_empty() {
+            return &self.heap[slot * self.slot_bytes..][..self.slot_bytes];
         }
+        let (span, start) = self.place(slot);
+        spans.get(span, start, self.slot_bytes)
+    }
+
+    #[inline]
+    fn get_mut<'a>(&'a mut self, slot: usize, spans: &'a mut Spans) -> &'a mut [u8] {
+        if self.spans.is_empty() {
+            return &mut self.heap[slot * self.slot_bytes..][..self.slot_bytes];
+        }
+        let (span, start) = self.place(slot);
+        spans.get_mut(span, start, self.slot_bytes)
+    }
+
+    /// A slot after the last.
+    fn push(&mut self, spans: &mut Spans) -> usize {
+        let slot = self.len;
         self.len += 1;
-        self.touched = self.touched.max(self.len);
-        self.len - 1
-    }
-
-    /// Slots there is memory for.
-    fn capacity(&self) -> usize {
-        match &self.chunks[..] {
-            [only] => only.bytes().len() / self.slot_bytes,
-            chunks => chunks.len() * CHUNK_SLOTS,
-        }
-    }
-
-    fn chunk_bytes(&self) -> usize {
-        CHUNK_SLOTS * self.slot_bytes
-    }
-
-    fn grow(&mut self) {
-        let whole = self.chunk_bytes();
-        match &mut self.chunks[..] {
-            [] => self.chunks.push(Chunk::Heap(vec![0; self.slot_bytes])),
-            [Chunk::Heap(small)] if small.len() < whole => {
-                let grown = (small.len() * 2).min(whole);
-                if grown <= HEAP_BYTES {
-                    small.reserve_exact(grown - small.len());
-                    small.resize(grown, 0);
-                } else {
-                    let mut chunk = Chunk::mapped(whole);
-                    chunk.bytes_mut()[..small.len()].copy_from_slice(small);
-                    self.chunks[0] = chunk;
-                }
+        let bytes = self.len * self.slot_bytes;
+        if self.spans.is_empty() && bytes <= HEAP_BYTES {
+            if self.heap.len() < bytes {
+                let grown = (self.heap.len() * 2).clamp(bytes, HEAP_BYTES);
+                self.heap.reserve_exact(grown - self.heap.len());
+                self.heap.resize(grown, 0);
             }
-            _ => self.chunks.push(Chunk::mapped(whole)),
+            return slot;
         }
+        if slot == self.spans.len() * self.span_slots || self.spans.is_empty() {
+            self.spans.push(spans.take(Owner { class: self.class, nth: self.spans.len() }));
+        }
+        let (span, start) = self.place(slot);
+        spans.touch(span, start + self.slot_bytes);
+        // The first span takes over from the heap.
+        if !self.heap.is_empty() {
+            let bytes = slot * self.slot_bytes;
+            spans.get_mut(span, 0, bytes).copy_from_slice(&self.heap[..bytes]);
+            self.heap = Vec::new();
+        }
+        slot
     }
 
-    /// Puts the last slot where `slot` was; returns which one that was.
-    fn swap_remove(&mut self, slot: usize) -> usize {
+    /// Puts the last slot where `slot` was; returns which one that was. Spans are to be tightened.
+    fn swap_remove(&mut self, slot: usize, spans: &mut Spans) -> usize {
         assert!(slot < self.len, "a slot in use");
         let last = self.len - 1;
-        self.copy(last, slot);
         self.len = last;
-        self.release();
+        if self.spans.is_empty() {
+            let (from, to) = (last * self.slot_bytes, slot * self.slot_bytes);
+            self.heap.copy_within(from..from + self.slot_bytes, to);
+        } else {
+            spans.copy(self.place(last), self.place(slot), self.slot_bytes);
+            if last.is_multiple_of(self.span_slots) {
+                spans.give_back(self.spans.pop().expect("the span of the last slot"));
+            }
+        }
+        if last == 0 {
+            self.heap = Vec::new();
+        }
         last
     }
 
-    fn copy(&mut self, from: usize, to: usize) {
-        let (from_chunk, to_chunk) = (from / CHUNK_SLOTS, to / CHUNK_SLOTS);
-        let (from_start, to_start) =
-            (from % CHUNK_SLOTS * self.slot_bytes, to % CHUNK_SLOTS * self.slot_bytes);
-        let from_range = from_start..from_start + self.slot_bytes;
-        if from_chunk == to_chunk {
-            self.chunks[from_chunk].bytes_mut().copy_within(from_range, to_start);
-        } else {
-            let (head, tail) = self.chunks.split_at_mut(from_chunk);
-            head[to_chunk].bytes_mut()[to_start..to_start + self.slot_bytes]
-                .copy_from_slice(&tail[0].bytes()[from_range]);
-        }
-    }
-
-    /// Gives back what is empty but for one chunk, lest a class at the edge of a chunk come and
-    /// go.
-    fn release(&mut self) {
-        let keep = if self.len == 0 { 0 } else { self.len.div_ceil(CHUNK_SLOTS) + 1 };
-        if self.chunks.len() > keep {
-            self.chunks.truncate(keep);
-            self.touched = self.touched.min(keep * CHUNK_SLOTS);
-            self.chunks.shrink_to(keep.next_power_of_two());
-        }
-    }
-
     fn memory_bytes(&self) -> usize {
-        let bytes = self.touched * self.slot_bytes;
-        let pages = if bytes <= HEAP_BYTES { bytes } else { bytes.next_multiple_of(PAGE_BYTES) };
-        pages + self.chunks.capacity() * size_of::<Chunk>()
+        self.heap.capacity() + self.spans.capacity() * size_of::<usize>()
     }
 }
 

@@ -4,17 +4,16 @@
 //!
 //! - `block`: the bytes of a node, which are also what checkpoints store; `in_place`: changing
 //!   them; `draft`: entries on their way into blocks; `validate`: blocks from disk;
-//! - `arena`: the memory of blocks; `prefetch`: having it at hand; `tree`: the tree; `seek`: finding
+//! - `arena`: the memory of blocks; `spans`: where it has that from; `prefetch`: having it at hand; `tree`: the tree; `seek`: finding
 //!   leaves; `loader`: building a tree from sorted entries;
 //! - `state`, `pin`, `shared`: the tree and the past states that views show; `edit`, `in_order`: changing it;
 //! - `view`, `range`, `page`, `walk`: reading it; `slice`: copying it for a checkpoint.
 //!
 //! Blocks are up to 6 KiB long, in steps of 256 bytes. Beside the standard library's map at 10
-//! million random 16-byte keys (`scripts/measure-index`, three runs): inserts 1.05 to 1.07 times
-//! as fast, gets 1.24 to 1.26, scans by the page 5.2 to 5.3; blocks of 4 KiB inserted 1.12 to 1.15
-//! times as fast and scanned 4.9 to 5.5. On a shared machine of another day, three runs: 0.87 to 0.89, 1.27 to
-//! 1.31 and 4.1 to 4.6. 2, 4 and 6 KiB take the same memory, within half a byte a
-//! key, if the steps of 2 KiB are 128 bytes; with steps of 256 those take 2.4 bytes more after churn.
+//! million random 16-byte keys (`scripts/measure-index`, medians of three runs): inserts 1.14 times
+//! as fast, gets 1.56, scans by the page 5.4. Blocks of 2, 4 and 6 KiB take the same memory, within
+//! half a byte a key, if the steps of 2 KiB are 128 bytes; with steps of 256 those take 2.4 bytes
+//! more after churn. `docs/decisions/0010` has what was measured.
 
 mod arena;
 mod block;
@@ -30,6 +29,7 @@ mod range;
 mod seek;
 mod shared;
 mod slice;
+mod spans;
 mod state;
 mod tree;
 mod validate;

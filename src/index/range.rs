@@ -233,10 +233,10 @@ impl<'a> Sources<'a> {
     /// As [`copy_from`](Self::copy_from), of the tree alone.
     fn copy_leaf(&self, lower: &[u8], upper: Option<&[u8]>, page: &mut Page) -> Option<Vec<u8>> {
         let place = self.tree.seek(Seek::At(lower))?;
-        self.tree.prefetch_after(&place);
         let next = place.upper();
         let within = |upper: &&[u8]| next.as_ref().is_none_or(|next| *upper < next.as_slice());
-        page.copy(&place.leaf, place.leaf.span(Some(lower), upper.filter(within)));
+        let entries = place.leaf.span(Some(lower), upper.filter(within));
+        page.copy(&place.leaf, entries, self.tree.after(&place));
         next
     }
 

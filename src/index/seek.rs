@@ -2,7 +2,6 @@
 
 use super::arena::NodeId;
 use super::block::Block;
-use super::draft::MAX_BYTES;
 use super::prefetch::prefetch;
 use super::tree::Tree;
 
@@ -76,13 +75,17 @@ impl Tree {
         (0..=block.len()).for_each(|rank| self.each_leaf_below(block.child(rank), visit));
     }
 
-    /// Starts to fetch the leaf after `place` into the cache, all of it at once, where reading it
-    /// in order would wait for one part after another.
-    pub(super) fn prefetch_after(&self, place: &Place<'_>) {
-        if let Some((parent, rank)) = place.parent
-            && rank < parent.len()
-        {
-            prefetch(self.arena.get(parent.child(rank + 1)), MAX_BYTES);
+    /// The leaf after `place`, if its parent leads to it as well; else nothing.
+    pub(super) fn after(&self, place: &Place<'_>) -> &[u8] {
+        match place.parent {
+            Some((parent, rank)) if rank < parent.len() => self.arena.get(parent.child(rank + 1)),
+            _ => &[],
         }
+    }
+
+    /// Starts to fetch that leaf into the cache, all of it at once, where reading it in order
+    /// would wait for one part after another.
+    pub(super) fn prefetch_after(&self, place: &Place<'_>) {
+        prefetch(self.after(place));
     }
 }

@@ -88,7 +88,7 @@ impl Tree {
             return None;
         };
         // Inserting moves half of it.
-        prefetch(self.arena.get(leaf), MAX_BYTES);
+        prefetch(self.arena.get(leaf));
         self.alter_in(leaf, key, decide).0
     }
 

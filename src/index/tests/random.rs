@@ -18,7 +18,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(in crate::index) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
