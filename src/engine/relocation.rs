@@ -22,6 +22,8 @@ use std::fmt;
 
 /// Bytes that are copied before they are made durable: one flush for some hundred records.
 const COPY_BYTES: usize = 1 << 20;
+/// Or so many bytes of their keys, of which further copies are made on the way into the log.
+const KEY_BYTES: usize = 256 << 10;
 /// Pages that are written at a time: few, as a `get` may have to wait for them.
 const WRITE_PAGES: usize = 32;
 
@@ -97,7 +99,8 @@ impl Relocation {
         value: &[u8],
         pacer: &Pacer<'_>,
     ) -> Result<bool> {
-        let is_much = self.copies.len() >= COPY_BYTES;
+        let keys = self.moves.as_ref().map_or(0, |moves| moves.keys().len());
+        let is_much = self.copies.len() >= COPY_BYTES || keys >= KEY_BYTES;
         if is_much {
             self.flush(pacer)?;
         }

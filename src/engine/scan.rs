@@ -104,13 +104,13 @@ fn scan_log(
     let follows = |header: &LogHeader, begun: &LogHeader, index: usize| {
         header.batch == begun.batch && header.index as usize == index
     };
-    let mut at = 0;
+    let (mut at, mut stream) = (0, Vec::new());
     while at < page_count {
         let Some((begun, _)) = open(at).filter(|(header, _)| header.index == 0) else {
             at += 1;
             continue;
         };
-        let mut stream = Vec::new();
+        stream.clear();
         for index in 0..(begun.count as usize).min(page_count - at) {
             let page = open(at + index).filter(|(header, _)| follows(header, &begun, index));
             let Some((_, payload)) = page else { break };

@@ -81,9 +81,11 @@ fn keep<T>(kept: &mut Vec<T>, more: T, most: usize) {
     }
 }
 
+/// The one kept last of those that nobody else refers to: no more of them grow than are in use at a
+/// time, and what is in it may be in the processor's caches.
 fn take_sole<T>(kept: &mut Vec<Arc<T>>) -> Option<Arc<T>> {
-    let at = kept.iter_mut().position(|one| Arc::get_mut(one).is_some())?;
-    Some(kept.swap_remove(at))
+    let at = kept.iter_mut().rposition(|one| Arc::get_mut(one).is_some())?;
+    Some(kept.remove(at))
 }
 
 #[cfg(test)]
@@ -105,6 +107,21 @@ mod tests {
         let at = Arc::as_ptr(&waits);
         drop(waits);
         assert_eq!(Arc::as_ptr(&spares.done()), at);
+    }
+
+    #[test]
+    fn what_was_kept_last_is_handed_out_first() {
+        let mut spares = Spares::default();
+        let large = Arc::new(Vec::with_capacity(1 << 20));
+        for small in [5, 6, 7] {
+            spares.keep_entries(Arc::new(Vec::with_capacity(small)));
+        }
+        spares.keep_entries(large);
+        for _ in 0..3 {
+            let entries = spares.entries();
+            assert_eq!(entries.capacity(), 1 << 20);
+            spares.keep_entries(entries);
+        }
     }
 
     #[test]
