@@ -191,18 +191,16 @@ pub(crate) struct Opening {
 /// What an open is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// Reading the log since the checkpoint.
+    /// Reading the log since the checkpoint, which may be read meanwhile.
     Replay,
     /// Reading the checkpoint.
     Load { bytes: u64 },
 }
 
 impl Step {
-    fn of(progress: &OpenProgress) -> Self {
-        match progress.image_bytes {
-            0 => Self::Replay,
-            bytes => Self::Load { bytes },
-        }
+    /// With so many bytes of the checkpoint loaded, of `bytes`.
+    fn of(loaded: u64, bytes: u64) -> Self {
+        if loaded < bytes { Self::Load { bytes } } else { Self::Replay }
     }
 
     fn begin(self) -> Progress {
@@ -228,7 +226,7 @@ impl Opening {
         if self.begun.elapsed() < QUICK || !io::stderr().is_terminal() {
             return;
         }
-        let step = Step::of(progress);
+        let step = Step::of(progress.loaded_bytes, progress.image_bytes);
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, ended)) = shown.take_if(|(before, _)| *before != step) {
             ended.finish();
@@ -267,6 +265,13 @@ mod tests {
         progress.advance(1 << 20);
         let line = progress.line(1 << 20);
         assert_eq!(line, "imported 1.0 MiB of 4.0 MiB, 102.4 KiB/s, ETA 30 s");
+    }
+
+    #[test]
+    fn a_log_that_takes_longer_than_the_checkpoint_is_shown() {
+        assert_eq!(Step::of(0, 0), Step::Replay);
+        assert_eq!(Step::of(0, 100), Step::Load { bytes: 100 });
+        assert_eq!(Step::of(100, 100), Step::Replay);
     }
 
     #[test]
