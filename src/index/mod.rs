@@ -10,8 +10,8 @@
 //! - `view`, `range`, `page`, `walk`: reading it; `slice`: copying it for a checkpoint.
 //!
 //! Blocks are up to 6 KiB long, in steps of 256 bytes. Beside the standard library's map at 10
-//! million random 16-byte keys (`scripts/measure-index`, medians of three runs): inserts 1.14 times
-//! as fast, gets 1.56, scans by the page 5.4. Blocks of 2, 4 and 6 KiB take the same memory, within
+//! million random 16-byte keys (`scripts/measure-index`, medians of three runs): inserts 1.12 times
+//! as fast, gets 1.50, scans by the page 5.2. Blocks of 2, 4 and 6 KiB take the same memory, within
 //! half a byte a key, if the steps of 2 KiB are 128 bytes; with steps of 256 those take 2.4 bytes
 //! more after churn. `docs/decisions/0010` has what was measured.
 
