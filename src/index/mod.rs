@@ -4,8 +4,8 @@
 //!
 //! - `block`: the bytes of a node, which are also what checkpoints store; `in_place`: changing
 //!   them; `draft`: entries on their way into blocks; `validate`: blocks from disk;
-//! - `arena`: the memory of blocks; `spans`: where it has that from; `prefetch`: having it at hand; `tree`: the tree; `seek`: finding
-//!   leaves; `loader`: building a tree from sorted entries;
+//! - `arena`: the memory of blocks; `spans`: where it has that from; `prefetch`: having it at hand;
+//! - `tree`: the tree; `seek`: finding leaves; `loader`: building a tree from sorted entries;
 //! - `state`, `pin`, `shared`: the tree and the past states that views show; `edit`, `in_order`: changing it;
 //! - `view`, `range`, `page`, `walk`: reading it; `slice`: copying it for a checkpoint.
 //!
